@@ -1,0 +1,1 @@
+"""The plumbing of a cell: settings, database sessions, objects, jobs, errors, telemetry."""

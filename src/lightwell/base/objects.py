@@ -1,0 +1,93 @@
+"""Named blobs of one cell in a local folder or an S3 bucket, with the same calls on both."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from lightwell.base.errors import not_found
+
+
+class Objects:
+    """The object store of a cell.
+
+    Args:
+        location: `file` for `folder`, or an `s3://bucket/prefix` URL (credentials from the environment).
+        folder: where the local store lies.
+    """
+
+    def __init__(self, location: str, folder: Path) -> None:
+        self._root: Path | None = None
+        self._store: ObjectStore
+        if location == "file":
+            folder.mkdir(parents=True, exist_ok=True)
+            self._root = folder
+            self._store = LocalStore(prefix=str(folder), automatic_cleanup=True)
+        else:
+            self._store = from_url(location, client_options={"timeout": timedelta(seconds=30)})
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, whole or not at all."""
+        obstore.put(self._store, key, data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store the file at `path` under `key`, whole or not at all, without holding it in memory."""
+        obstore.put(self._store, key, path)
+
+    def get(self, key: str) -> bytes:
+        """Return all bytes under `key`.
+
+        Raises:
+            Problem: 404, there is no such object.
+        """
+        try:
+            return bytes(obstore.get(self._store, key).bytes())
+        except (NotFoundError, FileNotFoundError) as error:
+            raise not_found("object") from error
+
+    def get_range(self, key: str, start: int, stop: int) -> bytes:
+        """Return the bytes `[start, stop)` under `key`; errors as `get`."""
+        if stop <= start:
+            return b""
+        try:
+            return bytes(obstore.get_range(self._store, key, start=start, end=stop))
+        except (NotFoundError, FileNotFoundError) as error:
+            raise not_found("object") from error
+
+    def size(self, key: str) -> int:
+        """Return the size of `key` in bytes; errors as `get`."""
+        try:
+            return int(obstore.head(self._store, key)["size"])
+        except (NotFoundError, FileNotFoundError) as error:
+            raise not_found("object") from error
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object under `key`."""
+        try:
+            obstore.head(self._store, key)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; a missing one is no error."""
+        try:
+            obstore.delete(self._store, key)
+        except (NotFoundError, FileNotFoundError):
+            return
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below `prefix` (a folder-like path), in no particular order."""
+        for page in obstore.list(self._store, prefix=prefix):
+            for meta in page:
+                yield str(meta["path"])
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Remove every key below `prefix`; return how many there were."""
+        keys = list(self.list(prefix))
+        for key in keys:
+            self.delete(key)
+        return len(keys)

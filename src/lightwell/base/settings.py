@@ -1,0 +1,101 @@
+"""The settings of one cell, read from `cell.toml` in its folder and from nowhere else."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MIB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """`cell.toml` is missing, malformed or holds a wrong value."""
+
+
+class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another cell that this cell's gateway may talk to."""
+
+    cell: str
+    url: str
+    gateway_vkey: str
+
+
+class WitnessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A witness that cosigns this cell's checkpoints; `url` is the prefix of its `add-checkpoint`."""
+
+    url: str
+    vkey: str
+
+
+class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one cell is and whom it may talk to; relative paths are relative to `folder`."""
+
+    cell: str
+    region: str
+    url: str
+    folder: Path = Path()
+    database: str = "sqlite:///cell.db"
+    objects: str = "file"
+    agreement: str = "agreement.toml"
+    roster: str = "roster.toml"
+    oversight_url: str = ""
+    cleanroom_vkey: str = ""
+    peers: tuple[Peer, ...] = ()
+    witnesses: tuple[WitnessSettings, ...] = ()
+    upload_limit_bytes: int = 512 * MIB
+    checkpoint_milliseconds: int = 150
+    snapshot_seconds: float = 2.0
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL, with an embedded SQLite file placed in the cell's folder."""
+        prefix = "sqlite:///"
+        if self.database.startswith(prefix):
+            return prefix + str(self.folder / self.database.removeprefix(prefix))
+        return self.database
+
+    def path(self, name: str) -> Path:
+        """Return `name` inside the cell's folder."""
+        return self.folder / name
+
+
+def load(folder: Path) -> CellSettings:
+    """Read `cell.toml` of a cell's folder.
+
+    Args:
+        folder: the cell's folder.
+
+    Raises:
+        SettingsError: no file, not TOML, an unknown key or a value of the wrong type.
+    """
+    file = folder / "cell.toml"
+    try:
+        raw: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        settings = msgspec.convert(raw, CellSettings)
+    except FileNotFoundError as error:
+        raise SettingsError(f"{file}: no such file; is this the folder of a cell?") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{file}: {error}") from error
+    return msgspec.structs.replace(settings, folder=folder.resolve())
+
+
+def write(settings: CellSettings) -> None:
+    """Write `cell.toml` into `settings.folder`, replacing what was there in one rename."""
+    lines: list[str] = []
+    plain = msgspec.to_builtins(settings, enc_hook=str)
+    tables = {"peers": plain.pop("peers"), "witnesses": plain.pop("witnesses")}
+    plain.pop("folder")
+    lines += [f"{key} = {_toml(value)}" for key, value in plain.items()]
+    for name, rows in tables.items():
+        for row in rows:
+            lines += ["", f"[[{name}]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    draft = settings.folder / "cell.toml.new"
+    draft.write_text("\n".join(lines) + "\n", "utf-8")
+    draft.replace(settings.folder / "cell.toml")
+
+
+def _toml(value: str | float | bool) -> str:
+    # JSON strings and numbers are TOML strings and numbers.
+    return msgspec.json.encode(value).decode()
