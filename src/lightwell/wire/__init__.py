@@ -1,0 +1,1 @@
+"""What crosses organisations: canonical bytes, entries, notes, checkpoints, tiles, proofs. Pure."""

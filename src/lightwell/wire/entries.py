@@ -1,0 +1,280 @@
+"""The closed set of facts a ledger records, each with one form in bytes; unknown kinds are kept, not dropped.
+
+An entry is the canonical JSON of its fields with `kind` and `v`. No entry holds personal data, a user id
+or any pseudonym that lasts; where a fact concerns a person, its time is cut to the minute.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from lightwell.wire import canonical
+from lightwell.wire.tiles import ENTRY_LIMIT
+
+Seconds = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT)]
+"""Whole seconds since the epoch."""
+Minute = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT, multiple_of=60)]
+"""Whole seconds since the epoch, cut to the minute: all that facts about persons may tell."""
+Count = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+"""Lower-case hex SHA-256."""
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+"""A short id or code; never free text about a person."""
+Names = Annotated[list[Name], msgspec.Meta(max_length=100)]
+
+
+class EntryError(ValueError):
+    """The bytes or values are no entry of the kind they claim to be."""
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every kind has: a version of its schema."""
+
+    v: Literal[1] = 1
+
+
+class AgreementAdopted(Fact, frozen=True, tag=True):
+    """An agreement, with who holds which key, is in force from here on."""
+
+    at: Seconds
+    agreement: Name
+    version: Count
+    digest: Digest
+    roster_digest: Digest
+
+
+class PolicyAdopted(Fact, frozen=True, tag=True):
+    """A ranking policy may serve from here on."""
+
+    at: Seconds
+    digest: Digest
+    approvals: Count
+
+
+class SnapshotPublished(Fact, frozen=True, tag=True):
+    """A snapshot may serve from here on; the digests say what it was made from."""
+
+    at: Seconds
+    snapshot: Digest
+    events: Digest
+    settings: Digest
+    code: Digest
+    videos: Count
+
+
+class VideoPublished(Fact, frozen=True, tag=True):
+    """A video was published."""
+
+    at: Minute
+    commitment: Digest
+
+
+class SlateServed(Fact, frozen=True, tag=True):
+    """A slate was answered; its record opens the commitment."""
+
+    at: Minute
+    commitment: Digest
+    snapshot: Digest
+    policy: Digest
+
+
+class AccessRequested(Fact, frozen=True, tag=True):
+    """A member of staff asked to see protected fields of one account."""
+
+    at: Minute
+    request: Name
+    place: Name
+    role: Name
+    fields: Names
+    purpose: Name
+
+
+class AccessDecided(Fact, frozen=True, tag=True):
+    """Such a request was granted or refused."""
+
+    at: Minute
+    request: Name
+    outcome: Literal["granted", "refused"]
+    reason: Name
+    place: Name
+    role: Name
+    approvals: Count
+    expires_at: Seconds
+
+
+class AccessUsed(Fact, frozen=True, tag=True):
+    """Fields were read under a grant."""
+
+    at: Minute
+    request: Name
+    fields: Names
+
+
+class AccessEnded(Fact, frozen=True, tag=True):
+    """A grant is over."""
+
+    at: Minute
+    request: Name
+    why: Literal["expired", "revoked"]
+
+
+class RecordsOpened(Fact, frozen=True, tag=True):
+    """Slate records were unsealed for replay."""
+
+    at: Minute
+    by: Name
+    reason: Name
+    count: Count
+
+
+class TransferSent(Fact, frozen=True, tag=True):
+    """A message left through the gateway."""
+
+    at: Seconds
+    transfer: Name
+    flow: Name
+    peer: Name
+    digest: Digest
+    size: Count
+    """Bytes."""
+
+
+class TransferReceived(Fact, frozen=True, tag=True):
+    """A message came in through the gateway."""
+
+    at: Seconds
+    transfer: Name
+    flow: Name
+    peer: Name
+    digest: Digest
+    size: Count
+    """Bytes."""
+
+
+class TransferRefused(Fact, frozen=True, tag=True):
+    """The gateway let a message neither out nor in."""
+
+    at: Seconds
+    transfer: Name
+    flow: Name
+    peer: Name
+    reason: Name
+
+
+class ConnectionRefused(Fact, frozen=True, tag=True):
+    """A process tried to open a connection that is not on its cell's list."""
+
+    at: Seconds
+    process: Name
+    reason: Name
+
+
+class OrderTaken(Fact, frozen=True, tag=True):
+    """A valid order was accepted."""
+
+    at: Seconds
+    order: Name
+    verb: Name
+    scope: Name
+    digest: Digest
+    signer: Name
+
+
+class OrderRefused(Fact, frozen=True, tag=True):
+    """An order was refused: forged, replayed, not empowered, or the like."""
+
+    at: Seconds
+    digest: Digest
+    reason: Name
+
+
+class OrderEffective(Fact, frozen=True, tag=True):
+    """A process acts on an order from here on."""
+
+    at: Seconds
+    order: Name
+    process: Name
+
+
+Entry: TypeAlias = (
+    AgreementAdopted
+    | PolicyAdopted
+    | SnapshotPublished
+    | VideoPublished
+    | SlateServed
+    | AccessRequested
+    | AccessDecided
+    | AccessUsed
+    | AccessEnded
+    | RecordsOpened
+    | TransferSent
+    | TransferReceived
+    | TransferRefused
+    | ConnectionRefused
+    | OrderTaken
+    | OrderRefused
+    | OrderEffective
+)
+
+KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}
+"""Every kind by its name."""
+
+
+class UnknownEntry(msgspec.Struct, frozen=True):
+    """An entry of a kind or version made after this reader: verified like any other, kept as it is."""
+
+    kind: str
+    v: int
+    data: bytes
+    """Its canonical bytes."""
+
+    KNOWN: ClassVar[bool] = False
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the canonical bytes of an entry, after checking it against its schema.
+
+    Raises:
+        EntryError: a field out of its range or type, or over 65,535 bytes in all.
+    """
+    fields = msgspec.to_builtins(entry)
+    try:
+        msgspec.convert(fields, type(entry))
+        data = canonical.encode(fields)
+    except (msgspec.ValidationError, canonical.CanonicalError) as error:
+        raise EntryError(f"{type(entry).__name__}: {error}") from None
+    if len(data) > ENTRY_LIMIT:
+        raise EntryError(f"{type(entry).__name__}: over {ENTRY_LIMIT} bytes")
+    return data
+
+
+def decode(data: bytes) -> Entry | UnknownEntry:
+    """Return the entry in `data`, or an `UnknownEntry` if its kind or version is not known here.
+
+    Raises:
+        EntryError: not canonical, without kind or version, or a known kind with wrong fields.
+    """
+    try:
+        fields = canonical.decode(data)
+    except canonical.CanonicalError as error:
+        raise EntryError(str(error)) from None
+    if not isinstance(fields, dict):
+        raise EntryError("an entry is an object")
+    kind, version = fields.get("kind"), fields.get("v")
+    if not isinstance(kind, str) or isinstance(version, bool) or not isinstance(version, int):
+        raise EntryError("an entry names its kind and version")
+    schema: Any = KINDS.get(kind)
+    if schema is None or version != 1:
+        return UnknownEntry(kind, version, data)
+    try:
+        entry: Entry = msgspec.convert(fields, schema)
+    except msgspec.ValidationError as error:
+        raise EntryError(f"{kind}: {error}") from None
+    return entry
+
+
+def minute(seconds: int) -> int:
+    """Return `seconds` since the epoch cut to the minute, as entries about persons carry it."""
+    return seconds - seconds % 60
