@@ -1,0 +1,1 @@
+"""The agreement as data: parsed, compiled to policies and checks, and judged term by term; pure."""

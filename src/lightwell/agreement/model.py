@@ -1,0 +1,306 @@
+"""The agreement as typed data: parties, regions, classes, flows, access rules, powers, limits and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal, get_args
+
+from msgspec import Struct
+
+Residency = Literal["protected", "interop", "public"]
+_STRICTNESS: Final[tuple[str, ...]] = get_args(Residency)
+Action = Literal[
+    "use_own",
+    "rank",
+    "train",
+    "transcode",
+    "replay",
+    "cross",
+    "ask",
+    "approve",
+    "read_granted",
+]
+ProcessAction = Literal["rank", "train", "transcode", "replay"]
+Verb = Literal["restrict", "suspend", "stay", "lift", "extend", "delete", "divest", "inspect"]
+Origin = Literal["our choice", "public statement"]
+Check = Literal[
+    "protected-refused",
+    "published-only",
+    "in-region",
+    "gateway-logged",
+    "transfers-pair",
+    "access-at-home",
+    "slates-replay",
+    "policy-approved",
+    "board-seated",
+    "monitor-admitted",
+    "orders-obeyed",
+    "nothing-recorded",
+]
+
+
+class Party(Struct, frozen=True, forbid_unknown_fields=True):
+    """One side of the agreement, and where it sits (a region, or an excluded place)."""
+
+    id: str
+    role: Literal["operator", "parent", "partner", "authority", "board"]
+    name: str
+    place: str
+
+
+class Region(Struct, frozen=True, forbid_unknown_fields=True):
+    """A legal place whose people's protected data stays in cells of that place."""
+
+    id: str
+    name: str
+
+
+class Excluded(Struct, frozen=True, forbid_unknown_fields=True):
+    """Places and entities from which nobody may ever see protected data, at any depth of reporting."""
+
+    places: list[str]
+    entities: list[str]
+    why: str
+    terms: list[str]
+
+
+class CategoryClass(Struct, frozen=True, forbid_unknown_fields=True):
+    """The residency class of a list of fideslang data categories and of everything below them."""
+
+    residency: Residency
+    categories: list[str]
+    why: str
+    terms: list[str]
+
+
+class Flow(Struct, frozen=True, forbid_unknown_fields=True):
+    """One named, typed, limited stream through the gateway between two regions.
+
+    `message` names the closed message type; `fields`, when given, is the exact list of its field
+    names. Sizes are bytes; the daily budget counts per sending cell and peer.
+    """
+
+    id: str
+    title: str
+    message: str
+    between: list[str]
+    both_ways: bool
+    categories: list[str]
+    media: list[str]
+    max_message_bytes: int
+    max_media_bytes: int
+    daily_messages: int
+    daily_bytes: int
+    origin: Origin
+    why: str
+    terms: list[str]
+    fields: list[str] = []
+
+    def joins(self, source: str, target: str) -> bool:
+        """Say whether this flow runs from region `source` to region `target`."""
+        here, there = self.between
+        return (source, target) == (here, there) or (self.both_ways and (source, target) == (there, here))
+
+
+class ProcessRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one process of the cell may do with which categories, and for which one purpose."""
+
+    role: str
+    action: ProcessAction
+    purpose: str
+    categories: list[str]
+    why: str
+    terms: list[str]
+
+
+class OwnRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """People use their own data: the purpose code, and the categories it reaches."""
+
+    purpose: str
+    categories: list[str]
+    why: str
+    terms: list[str]
+
+
+class StaffRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who of the staff may ask, who may approve, for which purposes, and which fields a grant may name."""
+
+    roles: list[str]
+    approver_roles: list[str]
+    purposes: list[str]
+    categories: list[str]
+    why: str
+    terms: list[str]
+
+
+class Access(Struct, frozen=True, forbid_unknown_fields=True):
+    """All access rules; what they do not allow is refused."""
+
+    own: OwnRule
+    staff: StaffRule
+    processes: list[ProcessRule]
+
+
+class Approval(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many other people, counted by distinct verified keys, something needs."""
+
+    what: Literal["grant", "promotion", "ranking-policy", "deployment"]
+    needed: int
+    by: list[str]
+    origin: Origin
+    terms: list[str]
+
+
+class Power(Struct, frozen=True, forbid_unknown_fields=True):
+    """An order somebody may give: the verb, the roster roles that may sign it and what it may cover."""
+
+    verb: Verb
+    by: list[str]
+    scopes: list[str]
+    why: str
+    terms: list[str]
+
+
+class Figure(Struct, frozen=True, forbid_unknown_fields=True):
+    """One number of the agreement, with its unit and where it is from."""
+
+    value: int
+    unit: str
+    origin: Origin
+    note: str
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every figure that a control counts against."""
+
+    max_grant_minutes: Figure
+    max_grant_minutes_per_day: Figure
+    max_grant_fields: Figure
+    order_effect_seconds: Figure
+    transfer_pairing_seconds: Figure
+    promotion_share_per_mille: Figure
+    report_period_days: Figure
+    refused_transfer_report_days: Figure
+    record_years: Figure
+    min_board_seats: Figure
+
+
+class Deadline(Struct, frozen=True, forbid_unknown_fields=True):
+    """A day count that an order or a duty starts."""
+
+    id: str
+    title: str
+    days: int
+    origin: Origin
+    note: str
+    terms: list[str]
+
+
+class Term(Struct, frozen=True, forbid_unknown_fields=True):
+    """One obligation: what it says, where it is from, what enforces it and which entries can show it."""
+
+    id: str
+    title: str
+    says: str
+    source: str
+    control: str
+    check: Check
+    evidence: list[str]
+
+
+class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
+    """One deal between an operator and a public authority, whole.
+
+    Instances come from `agreement.load.parse`, which also checks what types cannot say.
+    """
+
+    id: str
+    version: int
+    title: str
+    summary: str
+    source: str
+    law_region: str
+    parties: list[Party]
+    regions: list[Region]
+    excluded: Excluded
+    classes: list[CategoryClass]
+    flows: list[Flow]
+    access: Access
+    approvals: list[Approval]
+    powers: list[Power]
+    limits: Limits
+    deadlines: list[Deadline]
+    terms: list[Term]
+
+    def residency(self, category: str) -> Residency | None:
+        """Give the class of a data category, from its nearest listed ancestor; None if it has no class."""
+        for name in ancestry(category):
+            for entry in self.classes:
+                if name in entry.categories:
+                    return entry.residency
+        return None
+
+    def admits(self, category: str, residency: str) -> bool:
+        """Say whether a field of a category may carry a class: the agreement's own or a stricter one."""
+        found = self.residency(category)
+        return found is not None and stricter(found, residency) == residency
+
+    def region_ids(self) -> list[str]:
+        """List the ids of all regions the agreement knows, the region of law first."""
+        return sorted(
+            (region.id for region in self.regions), key=lambda name: (name != self.law_region, name)
+        )
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """Find a flow by id."""
+        return next((flow for flow in self.flows if flow.id == flow_id), None)
+
+    def flow_between(self, flow_id: str, source: str, target: str) -> Flow | None:
+        """Find a flow by id if it runs from region `source` to region `target`; None means refuse."""
+        found = self.flow(flow_id)
+        return found if found is not None and found.joins(source, target) else None
+
+    def process_rule(self, role: str, action: str) -> ProcessRule | None:
+        """Find what a process may do under an action."""
+        rules = self.access.processes
+        return next((rule for rule in rules if rule.role == role and rule.action == action), None)
+
+    def approvals_needed(self, what: str) -> int:
+        """Count the other people something needs; what the agreement does not name needs everybody.
+
+        The sentinel is larger than any board, so that a missing rule refuses rather than allows.
+        """
+        return next((rule.needed for rule in self.approvals if rule.what == what), 1_000_000)
+
+    def approver_roles(self, what: str) -> list[str]:
+        """List the roles whose approval counts for something."""
+        return next((rule.by for rule in self.approvals if rule.what == what), [])
+
+    def empowers(self, role: str, verb: str, scope: str) -> bool:
+        """Say whether the holder of a roster role may order `verb` on `scope`."""
+        return any(p.verb == verb and role in p.by and scope in p.scopes for p in self.powers)
+
+    def excludes_place(self, place: str) -> bool:
+        """Say whether nobody in this place may see protected data."""
+        return place in self.excluded.places
+
+    def term(self, term_id: str) -> Term | None:
+        """Find a term by id."""
+        return next((term for term in self.terms if term.id == term_id), None)
+
+
+def stricter(one: str, other: str) -> str:
+    """Return the stricter of two residency classes; a class that is none of the three raises ValueError."""
+    return _STRICTNESS[min(_STRICTNESS.index(one), _STRICTNESS.index(other))]
+
+
+def ancestry(category: str) -> Iterator[str]:
+    """Yield a dotted category and its ancestors, nearest first: `a.b.c`, `a.b`, `a`."""
+    while category:
+        yield category
+        category = category.rpartition(".")[0]
+
+
+def covers(categories: list[str], category: str) -> bool:
+    """Say whether a list of categories names this one or one of its ancestors."""
+    return any(name in categories for name in ancestry(category))
