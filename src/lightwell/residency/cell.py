@@ -1,0 +1,103 @@
+"""One open cell: its settings, stores, keys, agreement and doors, each opened from its folder alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from lightwell.agreement.load import AgreementError, parse
+from lightwell.agreement.model import Agreement
+from lightwell.agreement.roster import Seat, parse_roster, seats_of
+from lightwell.base.db import Database
+from lightwell.base.objects import Objects
+from lightwell.base.settings import CellSettings, SettingsError, load
+from lightwell.residency.decide import Decider
+from lightwell.residency.doors import Doors
+from lightwell.residency.keys import KeyVault, VaultError
+
+Parsed = TypeVar("Parsed")
+
+
+class CellError(Exception):
+    """A cell's folder is incomplete or contradicts itself; the message is one line for its operator."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the code of a cell works with; one for each process."""
+
+    settings: CellSettings
+    database: Database
+    objects: Objects
+    vault: KeyVault
+    agreement: Agreement
+    agreement_text: str
+    roster: list[Seat]
+    roster_text: str
+    decider: Decider
+    doors: Doors
+
+    @classmethod
+    def open(cls, folder: Path, process: str = "cell") -> Self:
+        """Open the cell whose `cell.toml` lies in `folder`.
+
+        The doors are made, not installed: the process that opened the cell does that first of all.
+
+        Args:
+            folder: the cell's folder.
+            process: the name of the opening process in the ledger ("web", "worker").
+
+        Raises:
+            CellError: a file is missing or malformed, or keys, roster and settings disagree.
+        """
+        try:
+            settings = load(folder)
+            vault = KeyVault.open(settings.folder)
+            agreement_text = settings.path(settings.agreement).read_text("utf-8")
+            roster_text = settings.path(settings.roster).read_text("utf-8")
+        except (SettingsError, VaultError, OSError, UnicodeDecodeError) as error:
+            raise CellError(str(error)) from error
+        agreement = _parsed(settings.agreement, parse, agreement_text)
+        roster = _parsed(settings.roster, parse_roster, roster_text)
+        if vault.cell != settings.cell:
+            raise CellError(f"the keys in {folder} are those of cell {vault.cell!r}, not {settings.cell!r}")
+        for name in ("ledger", "gateway"):
+            vkey = vault.signing_key(name).verifier().vkey()
+            if vkey not in {seat.vkey for seat in seats_of(roster, name, settings.cell)}:
+                raise CellError(f"the roster gives this cell's {name} seat to another key")
+        try:
+            decider = Decider(agreement, settings.region)
+        except ValueError as error:
+            raise CellError(str(error)) from error
+        return cls(
+            settings=settings,
+            database=Database(settings.database_url),
+            objects=Objects(settings.objects, settings.folder / "objects"),
+            vault=vault,
+            agreement=agreement,
+            agreement_text=agreement_text,
+            roster=roster,
+            roster_text=roster_text,
+            decider=decider,
+            doors=Doors(process, _destinations(settings)),
+        )
+
+    def close(self) -> None:
+        """Close the database's connections and drop the keys held in memory."""
+        self.vault.forget()
+        self.database.dispose()
+
+
+def _destinations(settings: CellSettings) -> list[str]:
+    urls = [settings.database_url, settings.objects, settings.oversight_url]
+    urls += [peer.url for peer in settings.peers]
+    urls += [witness.url for witness in settings.witnesses]
+    # `file` and `s3://bucket` name no host that Python itself would connect to.
+    return [url for url in urls if "://" in url and not url.startswith("s3://")]
+
+
+def _parsed(name: str, parse_text: Callable[[str], Parsed], text: str) -> Parsed:
+    try:
+        return parse_text(text)
+    except AgreementError as error:
+        raise CellError(f"{name}, {error}") from error
