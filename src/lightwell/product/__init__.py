@@ -1,0 +1,1 @@
+"""What people use: accounts, sounds, videos, social, feed; one folder a feature, reached by its face."""

@@ -1,0 +1,208 @@
+"""Reads of videos, and the one shape in which they are shown to viewers."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from lightwell.base.db import ReadSession
+from lightwell.base.errors import Problem, not_found
+from lightwell.product.videos.models import VideoCountRow, VideoRow
+
+_IN_AT_MOST = 500
+
+
+class PublishedVideo(msgspec.Struct, frozen=True):
+    """What is publicly known of a published video; `published_at` in milliseconds since the epoch."""
+
+    video_id: str
+    origin_cell: str
+    creator_handle: str
+    creator_name: str
+    caption: str
+    hashtags: list[str]
+    sound_id: str | None
+    sound_title: str | None
+    sound_artist: str | None
+    duration_ms: int
+    width: int
+    height: int
+    published_at: int
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How often a video was viewed, liked and shared."""
+
+    views: int = 0
+    likes: int = 0
+    shares: int = 0
+
+
+_PUBLIC = tuple(getattr(VideoRow, name) for name in PublishedVideo.__struct_fields__)
+_NO_COUNTS = Counts()
+
+
+def published_facts(session: ReadSession, video_ids: Iterable[str]) -> dict[str, PublishedVideo]:
+    """Return the published ones among `video_ids`, by id."""
+    found: dict[str, PublishedVideo] = {}
+    wanted = list(video_ids)
+    for first in range(0, len(wanted), _IN_AT_MOST):
+        some = wanted[first : first + _IN_AT_MOST]
+        statement = select(*_PUBLIC).where(VideoRow.video_id.in_(some), VideoRow.status == "published")
+        for row in session.execute(statement):
+            found[row[0]] = PublishedVideo(*row)
+    return found
+
+
+def published_here(session: ReadSession, since: int = 0) -> list[VideoRow]:
+    """Return the videos this cell published at or after a time, the oldest first; what peers are told of.
+
+    Args:
+        since: milliseconds since the epoch.
+    """
+    statement = (
+        select(VideoRow)
+        .where(
+            VideoRow.status == "published",
+            VideoRow.account_id.is_not(None),
+            VideoRow.published_at >= since,
+        )
+        .order_by(VideoRow.published_at, VideoRow.video_id)
+    )
+    return list(session.scalars(statement))
+
+
+def every_published(session: ReadSession) -> Iterator[PublishedVideo]:
+    """Yield every published video in order of id; what the trainer builds its catalogue from."""
+    statement = select(*_PUBLIC).where(VideoRow.status == "published").order_by(VideoRow.video_id)
+    for row in session.execute(statement):
+        yield PublishedVideo(*row)
+
+
+def newest(session: ReadSession, limit: int, before: int | None = None) -> list[PublishedVideo]:
+    """Return the latest published videos, newest first.
+
+    Args:
+        limit: at most so many.
+        before: only those published before this time, milliseconds since the epoch.
+    """
+    statement = select(*_PUBLIC).where(VideoRow.status == "published")
+    if before is not None:
+        statement = statement.where(VideoRow.published_at < before)
+    statement = statement.order_by(VideoRow.published_at.desc(), VideoRow.video_id).limit(limit)
+    return [PublishedVideo(*row) for row in session.execute(statement)]
+
+
+def by_creator(session: ReadSession, origin_cell: str, handle: str, limit: int = 60) -> list[PublishedVideo]:
+    """Return a creator's published videos, newest first."""
+    statement = (
+        select(*_PUBLIC)
+        .where(
+            VideoRow.status == "published",
+            VideoRow.origin_cell == origin_cell,
+            VideoRow.creator_handle == handle,
+        )
+        .order_by(VideoRow.published_at.desc(), VideoRow.video_id)
+        .limit(limit)
+    )
+    return [PublishedVideo(*row) for row in session.execute(statement)]
+
+
+def counts(session: ReadSession, video_ids: Iterable[str]) -> dict[str, Counts]:
+    """Return the counts of those of `video_ids` that have any, by id."""
+    found: dict[str, Counts] = {}
+    wanted = list(video_ids)
+    for first in range(0, len(wanted), _IN_AT_MOST):
+        statement = select(
+            VideoCountRow.video_id, VideoCountRow.views, VideoCountRow.likes, VideoCountRow.shares
+        ).where(VideoCountRow.video_id.in_(wanted[first : first + _IN_AT_MOST]))
+        for video_id, views, likes, shares in session.execute(statement):
+            found[video_id] = Counts(views, likes, shares)
+    return found
+
+
+def get(session: ReadSession, video_id: str, account_id: str | None) -> VideoRow:
+    """Return a video that the asker may know of: a published one, or one's own.
+
+    Args:
+        video_id: which.
+        account_id: who asks, None for somebody who is not signed in.
+
+    Raises:
+        Problem: 404 otherwise.
+    """
+    row = session.get(VideoRow, video_id)
+    if row is None or (row.status != "published" and (account_id is None or row.account_id != account_id)):
+        raise not_found("video")
+    return row
+
+
+def own(session: ReadSession, video_id: str, account_id: str) -> VideoRow:
+    """Return one's own video.
+
+    Raises:
+        Problem: 404 there is none that the asker may know of; 403 it is somebody else's.
+    """
+    row = get(session, video_id, account_id)
+    if row.account_id != account_id:
+        raise Problem(403, "not-yours", "Only its maker may change a video.")
+    return row
+
+
+def mine(session: ReadSession, account_id: str, limit: int = 100) -> list[VideoRow]:
+    """Return an account's videos of every status, latest first."""
+    statement = (
+        select(VideoRow)
+        .where(VideoRow.account_id == account_id)
+        .order_by(VideoRow.created_at.desc(), VideoRow.video_id)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def waiting(session: ReadSession, limit: int = 100) -> list[str]:
+    """Return the ids of videos in `processing`, the oldest first."""
+    statement = (
+        select(VideoRow.video_id)
+        .where(VideoRow.status == "processing")
+        .order_by(VideoRow.created_at, VideoRow.video_id)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def views(session: ReadSession, video_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the published ones among `video_ids` as viewers are shown them, by id."""
+    facts = published_facts(session, video_ids)
+    counted = counts(session, facts)
+    return {video_id: view(fact, counted.get(video_id, _NO_COUNTS)) for video_id, fact in facts.items()}
+
+
+def view(fact: PublishedVideo, counted: Counts = _NO_COUNTS) -> dict[str, Any]:
+    """Return a published video as `GET /api/videos/{id}` answers it."""
+    return {
+        "video_id": fact.video_id,
+        "status": "published",
+        "problem": None,
+        "caption": fact.caption,
+        "hashtags": fact.hashtags,
+        "creator": {"handle": fact.creator_handle, "name": fact.creator_name, "cell": fact.origin_cell},
+        "sound": {
+            "sound_id": fact.sound_id,
+            "title": fact.sound_title or "Original sound",
+            "artist": fact.sound_artist or fact.creator_name,
+        },
+        "duration_ms": fact.duration_ms,
+        "width": fact.width,
+        "height": fact.height,
+        "published_at": fact.published_at,
+        "counts": msgspec.structs.asdict(counted),
+        "media": media_urls(fact.video_id),
+    }
+
+
+def media_urls(video_id: str) -> dict[str, str]:
+    """Return where the three files of a video are served."""
+    base = f"/media/videos/{video_id}"
+    return {"540": f"{base}/540.mp4", "720": f"{base}/720.mp4", "poster": f"{base}/poster.jpg"}

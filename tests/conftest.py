@@ -1,0 +1,109 @@
+"""Fixtures that every test may use: a database on each engine, and a cell on each database."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from lightwell.apps.web import build_app
+from lightwell.residency.cell import Cell
+from tests.factories.cells import found_cell
+
+REQUIRED = os.environ.get("LIGHTWELL_REQUIRE_SERVICES") == "1"
+ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def missing(service: str) -> None:
+    """Skip where a real service may be absent, fail where it must not be."""
+    if REQUIRED:
+        pytest.fail(f"{service} is needed and was not found")
+    pytest.skip(f"{service} was not found")
+
+
+def _answers(conninfo: str) -> bool:
+    try:
+        psycopg.connect(conninfo, connect_timeout=3).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _as_postgres(command: list[str]) -> list[str]:
+    # PostgreSQL refuses to run as root.
+    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Address of a PostgreSQL server: the one named or running here, else one of our own for the session."""
+    for conninfo in filter(
+        None, [os.environ.get("LIGHTWELL_TEST_POSTGRES"), "postgresql://127.0.0.1:5432/postgres"]
+    ):
+        if _answers(conninfo):
+            yield conninfo
+            return
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path()]
+    if not (found[-1] / "initdb").exists():
+        missing("PostgreSQL")
+    folder = Path(tempfile.mkdtemp(prefix="lightwell-postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    port = 20000 + secrets.randbelow(20000)
+    data = str(folder / "data")
+    initialise = [str(found[-1] / "initdb"), "-D", data, "-A", "trust", "-U", "postgres"]
+    subprocess.run(_as_postgres(initialise), check=True, capture_output=True)
+    server = subprocess.Popen(
+        _as_postgres([str(found[-1] / "postgres"), "-D", data, "-p", str(port), "-k", str(folder)]),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    conninfo = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    try:
+        for _ in range(100):
+            if _answers(conninfo):
+                break
+            time.sleep(0.1)
+        yield conninfo
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"lightwell_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    yield server.replace("postgresql://", "postgresql+psycopg://").rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def cell(database_url: str, tmp_path: Path) -> Iterator[Cell]:
+    """A founded cell called `us`, in this process, on the test's database."""
+    opened = found_cell(tmp_path / "us", database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(cell: Cell) -> Iterator[TestClient[Litestar]]:
+    """A browser-like client of the cell's web application, with cookies; nobody is signed in."""
+    with TestClient(build_app(cell), base_url="http://us.test") as opened:
+        yield opened
