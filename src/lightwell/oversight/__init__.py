@@ -1,0 +1,1 @@
+"""The monitor: follows ledgers, witnesses, replays, finds and reports; it installs without the product."""

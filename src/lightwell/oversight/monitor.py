@@ -1,0 +1,219 @@
+"""Everything the oversight server does by itself: one thread a cell follows, one thread judges the terms."""
+
+import contextlib
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from lightwell.agreement.evidence import Evidence
+from lightwell.agreement.terms import TermStatus, evaluate
+from lightwell.oversight import adopted, transfers, verdicts
+from lightwell.oversight.follow import Follower, UnreachableError, http_reader
+from lightwell.oversight.settings import OversightSettings, SettingsError, WatchedCell
+from lightwell.oversight.store import Store
+from lightwell.oversight.witness import Witness
+from lightwell.wire.entries import EntryError, decode
+from lightwell.wire.note import NoteError, SigningKey, Verifier
+
+WITNESS_KEY: Final = "keys/witness.key"
+_JUDGE_SECONDS: Final = 1.0
+
+
+class WatchedLedger:
+    """What the monitor keeps in memory of one cell: who signs for it, how following goes, how terms stand."""
+
+    def __init__(self, store: Store, seat: WatchedCell, client: httpx.Client) -> None:
+        """Parse the cell's keys; NoteError if one is malformed."""
+        self.seat = seat
+        self.cell = seat.cell
+        self.origin = f"lightwell/{seat.cell}"
+        self.verifier = Verifier.from_vkey(seat.ledger_vkey)
+        self.cleanroom = Verifier.from_vkey(seat.cleanroom_vkey) if seat.cleanroom_vkey else None
+        read = http_reader(client, seat.url)
+        self.follower = Follower(store, seat.cell, self.origin, self.verifier, read)
+        self.evidence = Evidence()
+        self.fed = 0
+        self.outcomes: dict[int, str] = {}
+        self.outcomes_at = 0.0
+        self.terms: list[TermStatus] = []
+        self.judged: tuple[int, int] = (-1, -1)
+
+
+class Monitor:
+    """The oversight server's state and threads; `start` once, `stop` once."""
+
+    def __init__(self, settings: OversightSettings) -> None:
+        """Open the store and the keys.
+
+        Raises:
+            SettingsError: the witness's key or a cell's key is missing or malformed.
+        """
+        self.settings = settings
+        self.store = Store(settings.database)
+        self.client = httpx.Client(timeout=10, limits=httpx.Limits(max_connections=20))
+        try:
+            self.ledgers = {
+                seat.cell: WatchedLedger(self.store, seat, self.client) for seat in settings.cells
+            }
+            key = read_key(settings.folder / WITNESS_KEY)
+        except NoteError as error:
+            raise SettingsError(f"{settings.folder}: {error}") from error
+        self.witness_vkey = key.verifier().vkey()
+        self.witness = Witness(
+            self.store, key, {cell: (ledger.origin, ledger.verifier) for cell, ledger in self.ledgers.items()}
+        )
+        self.board = [read_key(file) for file in sorted((settings.folder / "keys").glob("board-*.key"))]
+        self.started_at = time.time()
+        self._stop = threading.Event()
+        self._judging = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start following and judging."""
+        self._threads = [
+            threading.Thread(target=self._follow, args=(ledger,), name=f"follow-{cell}", daemon=True)
+            for cell, ledger in self.ledgers.items()
+        ]
+        self._threads.append(threading.Thread(target=self._judge_on, name="judge", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop all threads and close what is open; what was followed is durable already."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self.client.close()
+        self.store.close()
+
+    def judge(self, cell: str) -> list[TermStatus]:
+        """Return how each term stands by all that is followed now; empty without an agreement."""
+        with self._judging:
+            for ledger in self.ledgers.values():
+                self._feed(ledger)
+            return self._evaluate(self.ledgers[cell])
+
+    def request_audit(self, cell: str) -> str:
+        """Ask the clean room and our own follower to read everything again, and return the audit's id.
+
+        Raises:
+            VerdictError: another was asked for a moment ago.
+        """
+        run = secrets.token_hex(8)
+        verdicts.want_audit(self.store, cell, run)
+        return run
+
+    # --- threads
+
+    def _follow(self, ledger: WatchedLedger) -> None:
+        while not self._stop.is_set():
+            try:
+                ledger.follower.poll()
+                adopted.refresh(self.store, ledger.cell, ledger.seat.url, self.client)
+                self._audit_files(ledger)
+            except Exception as error:  # noqa: BLE001  the thread must live; the page shows what stopped it
+                ledger.follower.status.trouble = f"Following failed ({type(error).__name__}: {error})."
+            self._stop.wait(self.settings.poll_seconds)
+
+    def _audit_files(self, ledger: WatchedLedger) -> None:
+        row = self.store.row(
+            """SELECT run FROM runs WHERE cell = ? AND run <> 'live' AND tiles_done_at IS NULL
+            ORDER BY wanted_at DESC LIMIT 1""",
+            ledger.cell,
+        )
+        if row is None:
+            return
+        try:
+            problems = ledger.follower.audit()
+        except UnreachableError:
+            return
+        verdicts.raise_file_findings(self.store, ledger.cell, problems, "monitor")
+        with self.store.write() as db:
+            # Older audits that nobody finished were answered by this one too.
+            db.execute(
+                """UPDATE runs SET tiles_done_at = ? WHERE cell = ? AND tiles_done_at IS NULL AND wanted_at <=
+                (SELECT wanted_at FROM runs WHERE cell = ? AND run = ?)""",
+                (time.time(), ledger.cell, ledger.cell, row["run"]),
+            )
+
+    def _judge_on(self) -> None:
+        while not self._stop.wait(_JUDGE_SECONDS):
+            for cell, ledger in self.ledgers.items():
+                try:
+                    self.judge(cell)
+                    self._pair(ledger)
+                except Exception as error:  # noqa: BLE001  as above
+                    ledger.follower.status.trouble = f"Judging failed ({type(error).__name__}: {error})."
+
+    def _pair(self, ledger: WatchedLedger) -> None:
+        now = time.time()
+        followed = {
+            cell
+            for cell, other in self.ledgers.items()
+            if now - other.follower.status.checked_at < 10 * self.settings.poll_seconds
+        }
+        held = adopted.adopted(self.store, ledger.cell)
+        grace = (
+            held.agreement.limits.transfer_pairing_seconds.value
+            if held
+            else self.settings.transfer_grace_seconds
+        )
+        transfers.raise_unpaired(self.store, ledger.cell, followed, grace)
+
+    # --- terms
+
+    def _feed(self, ledger: WatchedLedger) -> None:
+        while True:
+            rows = (
+                self.store.entries(ledger.cell, start=ledger.fed, limit=5000) if self._behind(ledger) else []
+            )
+            for row in rows:
+                # A malformed entry is in the tree and raised as a finding; it proves nothing.
+                with contextlib.suppress(EntryError):
+                    ledger.evidence.add(row["idx"], decode(row["data"]))
+                ledger.fed = row["idx"] + 1
+            if len(rows) < 5000:
+                break
+        for row in self.store.rows(
+            "SELECT idx, outcome, at FROM verdicts WHERE cell = ? AND run = '' AND at >= ?",
+            ledger.cell, ledger.outcomes_at,
+        ):  # fmt: skip
+            ledger.outcomes[row["idx"]] = row["outcome"]
+            ledger.outcomes_at = max(ledger.outcomes_at, row["at"])
+
+    def _behind(self, ledger: WatchedLedger) -> bool:
+        head = self.store.head(ledger.cell)
+        return head is not None and ledger.fed < head.size
+
+    def _evaluate(self, ledger: WatchedLedger) -> list[TermStatus]:
+        held = adopted.adopted(self.store, ledger.cell)
+        if held is None:
+            ledger.terms = []
+            return []
+        region = ledger.cell if ledger.cell in held.agreement.region_ids() else held.agreement.law_region
+        ledger.terms = evaluate(
+            held.agreement,
+            ledger.evidence,
+            ledger.outcomes,
+            region=region,
+            peers={cell: other.evidence for cell, other in self.ledgers.items() if cell != ledger.cell},
+            roster=held.seats,
+            now=int(time.time()),
+        )
+        return ledger.terms
+
+
+def read_key(file: Path) -> SigningKey:
+    """Read a signing key from a file that only its owner should be able to read.
+
+    Raises:
+        SettingsError: no such file, or not a key; its text is never repeated.
+    """
+    try:
+        return SigningKey.from_text(file.read_text("ascii").strip())
+    except (OSError, UnicodeDecodeError, NoteError) as error:
+        raise SettingsError(f"{file}: no signing key can be read from it ({type(error).__name__})") from error

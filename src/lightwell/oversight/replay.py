@@ -1,0 +1,124 @@
+"""Replays slates: from a record and a ledger entry to a verdict, with nothing taken on trust in between."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from lightwell.oversight.verdicts import Outcome, Verdict
+from lightwell.recommender import pipeline
+from lightwell.recommender import policy as ranking_policy
+from lightwell.recommender.record import RecordError, read_inputs
+from lightwell.recommender.snapshot import Snapshot
+from lightwell.wire import commitment
+from lightwell.wire.entries import SlateServed
+
+_KEPT_SNAPSHOTS: Final = 8
+
+
+class SlateRecord(msgspec.Struct, frozen=True):
+    """A slate record as the cell hands it to the clean room: two canonical texts and the hex opening."""
+
+    commitment: str
+    inputs: str
+    slate: str
+    opening: str
+
+
+class Sources:
+    """Snapshots and ranking policies by digest; what is kept is what hashed to its name."""
+
+    def __init__(self, fetch: Callable[[str, str], bytes | None]) -> None:
+        """Take `fetch(kind, digest)`, kind "snapshots" or "policies"; None when the cell has none."""
+        self._fetch = fetch
+        self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
+        self._policies: dict[str, ranking_policy.RankingPolicy] = {}
+
+    def forget(self) -> None:
+        """Drop all that is kept, so that an audit reads it anew."""
+        self._snapshots.clear()
+        self._policies.clear()
+
+    def snapshot(self, digest: str) -> Snapshot | None:
+        """Return the snapshot with this digest, None if the cell cannot give it."""
+        found = self._snapshots.get(digest)
+        if found is None:
+            found = self._load_snapshot(digest)
+            if found is None:
+                return None
+            self._snapshots[digest] = found
+            if len(self._snapshots) > _KEPT_SNAPSHOTS:
+                self._snapshots.popitem(last=False)
+        self._snapshots.move_to_end(digest)
+        return found
+
+    def policy(self, digest: str) -> ranking_policy.RankingPolicy | None:
+        """Return the ranking policy with this digest, None if the cell cannot give it."""
+        found = self._policies.get(digest)
+        if found is None:
+            raw = self._fetch("policies", digest)
+            if raw is None:
+                return None
+            try:
+                found = ranking_policy.parse(raw)
+            except ValueError:
+                return None
+            if found.digest != digest:
+                return None
+            self._policies[digest] = found
+        return found
+
+    def _load_snapshot(self, digest: str) -> Snapshot | None:
+        raw = self._fetch("snapshots", digest)
+        if raw is None:
+            return None
+        try:
+            return Snapshot.from_bytes(raw, expect=digest)
+        except ValueError:
+            return None
+
+
+def judge(
+    slates: Sequence[tuple[int, SlateServed]], records: dict[str, SlateRecord], sources: Sources, cell: str
+) -> list[Verdict]:
+    """Give the verdict on each slate.
+
+    Args:
+        slates: index and entry of each.
+        records: by commitment, those the cell has.
+        sources: snapshots and policies.
+        cell: the cell whose slates they are.
+    """
+    return [
+        Verdict(index, _judge(entry, records.get(entry.commitment), sources, cell)) for index, entry in slates
+    ]
+
+
+def _judge(entry: SlateServed, record: SlateRecord | None, sources: Sources, cell: str) -> Outcome:
+    if record is None:
+        return "missing"
+    inputs_bytes, slate_bytes = record.inputs.encode(), record.slate.encode()
+    try:
+        opening = bytes.fromhex(record.opening)
+    except ValueError:
+        return "unopened"
+    digests = hashlib.sha256(inputs_bytes).digest(), hashlib.sha256(slate_bytes).digest()
+    if not commitment.opens(bytes.fromhex(entry.commitment), "slate", opening, *digests):
+        return "unopened"
+    snapshot, policy = sources.snapshot(entry.snapshot), sources.policy(entry.policy)
+    if snapshot is None or policy is None:
+        return "snapshot-missing"
+    try:
+        inputs = read_inputs(inputs_bytes)
+    except RecordError:
+        return "differs"
+    # The record must have been ranked from what the entry names, not from something of its own.
+    if (inputs.cell, inputs.snapshot, inputs.policy) != (cell, entry.snapshot, entry.policy):
+        return "differs"
+    try:
+        again = pipeline.replay(snapshot, policy, inputs)
+    except RecordError:
+        return "differs"
+    return "identical" if again == slate_bytes else "differs"

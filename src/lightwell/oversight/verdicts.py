@@ -1,0 +1,327 @@
+"""What the clean room found about each slate: counted once, never better than what it really replayed."""
+
+import sqlite3
+import time
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from lightwell.oversight import tree
+from lightwell.oversight.store import Store
+from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
+from lightwell.wire.note import NoteError, Verifier
+
+LIVE: Final = "live"
+"""The run that goes on for ever, slate by slate; audits are runs of their own."""
+_CURRENT: Final = ""
+_SHOWN_ENTRIES: Final = 50
+
+Outcome = Literal["identical", "differs", "missing", "unopened", "snapshot-missing"]
+
+_TITLES: Final = {
+    "differs": "Slates differ when they are replayed",
+    "missing": "Slate records are missing",
+    "unopened": "Slate records do not open their commitment",
+    "snapshot-missing": "Slates cannot be replayed: what they were ranked from is missing",
+}
+
+
+class VerdictError(ValueError):
+    """Verdicts that are refused, with the HTTP status and short name that say why."""
+
+    def __init__(self, status: int, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of one slate: `index` is that of its SlateServed entry."""
+
+    index: Annotated[int, msgspec.Meta(ge=0)]
+    outcome: Outcome
+
+
+class VerdictBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a clean room posts.
+
+    `audited_size`: every slate below this index has its verdict. `checkpoint`: the signed note the clean room
+    follows, so that two views of one ledger meet. `problems`: what an audit found wrong in the files.
+    """
+
+    cell: str
+    run: Annotated[str, msgspec.Meta(pattern=r"\A(live|[0-9a-f]{16})\Z")]
+    audited_size: Annotated[int, msgspec.Meta(ge=0)]
+    verdicts: Annotated[list[Verdict], msgspec.Meta(max_length=1000)] = []
+    checkpoint: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
+    problems: Annotated[list[str], msgspec.Meta(max_length=1000)] = []
+    done: bool = False
+
+
+class ReplayFigures(msgspec.Struct, frozen=True):
+    """How far replay is: `mismatches` differ or do not open, `missing` could not be replayed at all.
+
+    `judged` slates have a verdict of any kind; `run` is the last finished audit and `audited_size` its size.
+    """
+
+    tree_size: int
+    slates: int
+    replayed: int
+    mismatches: int
+    missing: int
+    audited_size: int
+    run: str
+    judged: int = 0
+    live_size: int = 0
+    wanted: str | None = None
+
+
+def take(store: Store, ledger: tuple[str, Verifier], batch: VerdictBatch) -> None:
+    """Record a batch whose sender was checked.
+
+    Args:
+        store: where it is kept.
+        ledger: origin and key of the cell's ledger.
+        batch: what was posted; posting it again changes nothing.
+
+    Raises:
+        VerdictError: 409 if the monitor has not followed that far yet or the run is over, 404 for an unknown
+            run, 422 for an index that is no slate or a run called done that is not.
+    """
+    head = store.head(batch.cell)
+    size = head.size if head else 0
+    if batch.checkpoint:
+        _compare_views(store, ledger, batch, size)
+    top = max([batch.audited_size, *(v.index + 1 for v in batch.verdicts)])
+    if top > size:
+        raise VerdictError(409, "not-yet-followed", f"The monitor has followed {size} entries; try again.")
+    with store.write() as db:
+        _check_run(db, batch)
+        _check_slates(db, batch)
+        for verdict in batch.verdicts:
+            _record(db, batch.cell, batch.run, verdict)
+            _record_current(db, batch, verdict)
+        _advance(db, batch)
+    _raise_findings(store, batch)
+
+
+def figures(store: Store, cell: str, run: str | None = None) -> ReplayFigures:
+    """Return how far replay is.
+
+    Args:
+        store: where verdicts are.
+        cell: the cell.
+        run: an audit's id for its own figures; None for the latest verdict on each slate, with the id and
+            size of the last finished audit.
+    """
+    head = store.head(cell)
+    tree_size = head.size if head else 0
+    live_size = store.number("SELECT audited_size FROM runs WHERE cell = ? AND run = ?", cell, LIVE)
+    row = store.row(
+        """SELECT run, audited_size FROM runs WHERE cell = ? AND run <> 'live' AND done_at IS NOT NULL
+        AND tiles_done_at IS NOT NULL AND (? IS NULL OR run = ?) ORDER BY wanted_at DESC LIMIT 1""",
+        cell, run, run,
+    )  # fmt: skip
+    counts = {
+        found["outcome"]: found["n"]
+        for found in store.rows(
+            "SELECT outcome, n FROM verdict_counts WHERE cell = ? AND run = ?", cell, run or _CURRENT
+        )
+    }
+    slates = store.kinds(cell).get("SlateServed", 0)
+    if run and run != LIVE:
+        below = row["audited_size"] if row else 0
+        slates = store.number(
+            "SELECT count(*) FROM entries WHERE cell = ? AND kind = 'SlateServed' AND idx < ?", cell, below
+        )
+    return ReplayFigures(
+        tree_size=tree_size,
+        slates=slates,
+        replayed=counts.get("identical", 0) + counts.get("differs", 0),
+        mismatches=counts.get("differs", 0) + counts.get("unopened", 0),
+        missing=counts.get("missing", 0) + counts.get("snapshot-missing", 0),
+        audited_size=row["audited_size"] if row else (live_size if run in (None, LIVE) else 0),
+        run=row["run"] if row else LIVE,
+        judged=sum(counts.values()),
+        live_size=live_size,
+        wanted=wanted_audit(store, cell),
+    )
+
+
+def want_audit(store: Store, cell: str, run: str) -> None:
+    """Ask for a full audit under the id `run`.
+
+    Raises:
+        VerdictError: 429 if another was asked for less than a second ago.
+    """
+    now = time.time()
+    with store.write() as db:
+        last = db.execute(
+            "SELECT max(wanted_at) FROM runs WHERE cell = ? AND run <> 'live'", (cell,)
+        ).fetchone()[0]
+        if last is not None and now - last < 1:
+            raise VerdictError(429, "too-soon", "An audit was asked for less than a second ago.")
+        db.execute(
+            "INSERT INTO runs (cell, run, wanted_at, audited_size) VALUES (?, ?, ?, 0)", (cell, run, now)
+        )
+        # Verdicts of audits long past are not looked at again; what they found stays as findings.
+        old = db.execute(
+            "SELECT run FROM runs WHERE cell = ? AND run <> 'live' ORDER BY wanted_at DESC LIMIT -1 OFFSET 3",
+            (cell,),
+        ).fetchall()
+        for (name,) in old:
+            db.execute("DELETE FROM verdicts WHERE cell = ? AND run = ?", (cell, name))
+
+
+def wanted_audit(store: Store, cell: str) -> str | None:
+    """Return the newest audit asked for that the clean room has not finished."""
+    row = store.row(
+        "SELECT run, done_at FROM runs WHERE cell = ? AND run <> 'live' ORDER BY wanted_at DESC LIMIT 1", cell
+    )
+    return row["run"] if row and row["done_at"] is None else None
+
+
+def _compare_views(store: Store, ledger: tuple[str, Verifier], batch: VerdictBatch, size: int) -> None:
+    origin, verifier = ledger
+    try:
+        shown = open_checkpoint(batch.checkpoint, verifier, origin=origin).checkpoint
+    except (NoteError, CheckpointError) as error:
+        raise VerdictError(422, "bad-checkpoint", f"The checkpoint is not the ledger's: {error}.") from error
+    if shown.size > size:
+        raise VerdictError(409, "not-yet-followed", f"The monitor has followed {size} entries; try again.")
+    with store.read() as db:
+        same = tree.root_at(db, batch.cell, shown.size) == shown.root
+    if not same:
+        store.raise_finding(
+            batch.cell,
+            f"split-view-{shown.size}",
+            area="ledger",
+            title="The ledger shows two readers different trees",
+            detail=f"The clean room was shown another signed tree of {shown.size} entries than the monitor.",
+        )
+        raise VerdictError(422, "split-view", "The clean room follows another tree than the monitor.")
+
+
+def _check_run(db: sqlite3.Connection, batch: VerdictBatch) -> None:
+    if batch.run == LIVE:
+        db.execute(
+            "INSERT OR IGNORE INTO runs (cell, run, wanted_at, audited_size) VALUES (?, 'live', 0, 0)",
+            (batch.cell,),
+        )
+        return
+    row = db.execute(
+        "SELECT done_at FROM runs WHERE cell = ? AND run = ?", (batch.cell, batch.run)
+    ).fetchone()
+    if row is None:
+        raise VerdictError(404, "no-such-run", "Nobody asked for an audit with this id.")
+    if row["done_at"] is not None:
+        raise VerdictError(409, "run-is-over", "This audit is over.")
+
+
+def _check_slates(db: sqlite3.Connection, batch: VerdictBatch) -> None:
+    for verdict in batch.verdicts:
+        row = db.execute(
+            "SELECT kind FROM entries WHERE cell = ? AND idx = ?", (batch.cell, verdict.index)
+        ).fetchone()
+        if row is None or row["kind"] != "SlateServed":
+            raise VerdictError(422, "no-slate", f"Entry {verdict.index} is not that of a slate.")
+
+
+def _record(db: sqlite3.Connection, cell: str, run: str, verdict: Verdict) -> None:
+    old = db.execute(
+        "SELECT outcome FROM verdicts WHERE cell = ? AND run = ? AND idx = ?", (cell, run, verdict.index)
+    ).fetchone()
+    if old is not None and old["outcome"] == verdict.outcome:
+        return
+    if old is not None:
+        db.execute(
+            "UPDATE verdict_counts SET n = n - 1 WHERE cell = ? AND run = ? AND outcome = ?",
+            (cell, run, old["outcome"]),
+        )
+    db.execute(
+        "INSERT OR REPLACE INTO verdicts (cell, run, idx, outcome, at) VALUES (?, ?, ?, ?, ?)",
+        (cell, run, verdict.index, verdict.outcome, time.time()),
+    )
+    db.execute(
+        """INSERT INTO verdict_counts (cell, run, outcome, n) VALUES (?, ?, ?, 1)
+        ON CONFLICT (cell, run, outcome) DO UPDATE SET n = n + 1""",
+        (cell, run, verdict.outcome),
+    )
+
+
+def _record_current(db: sqlite3.Connection, batch: VerdictBatch, verdict: Verdict) -> None:
+    if batch.run == LIVE:
+        # A live verdict, sent again by whoever kept it, must not cover up what an audit found later.
+        audited = db.execute(
+            "SELECT 1 FROM verdicts WHERE cell = ? AND run = '' AND idx = ?", (batch.cell, verdict.index)
+        ).fetchone()
+        if audited is not None:
+            return
+    _record(db, batch.cell, _CURRENT, verdict)
+
+
+def _advance(db: sqlite3.Connection, batch: VerdictBatch) -> None:
+    row = db.execute(
+        "SELECT audited_size FROM runs WHERE cell = ? AND run = ?", (batch.cell, batch.run)
+    ).fetchone()
+    done_size = row["audited_size"]
+    if batch.audited_size > done_size:
+        # Never take the clean room's word for it: each slate it says it passed has a verdict here.
+        gap = db.execute(
+            """SELECT e.idx FROM entries e LEFT JOIN verdicts v
+              ON v.cell = e.cell AND v.run = ? AND v.idx = e.idx
+            WHERE e.cell = ? AND e.kind = 'SlateServed' AND e.idx >= ? AND e.idx < ?
+              AND v.idx IS NULL LIMIT 1""",
+            (batch.run, batch.cell, done_size, batch.audited_size),
+        ).fetchone()
+        if gap is not None:
+            raise VerdictError(
+                422, "not-replayed", f"There is no verdict on the slate at entry {gap['idx']}."
+            )
+        db.execute(
+            "UPDATE runs SET audited_size = ? WHERE cell = ? AND run = ?",
+            (batch.audited_size, batch.cell, batch.run),
+        )
+    if batch.done and batch.run != LIVE:
+        db.execute(
+            "UPDATE runs SET done_at = ? WHERE cell = ? AND run = ?", (time.time(), batch.cell, batch.run)
+        )
+
+
+def _raise_findings(store: Store, batch: VerdictBatch) -> None:
+    for outcome in {v.outcome for v in batch.verdicts} - {"identical"}:
+        rows = store.rows(
+            "SELECT idx FROM verdicts WHERE cell = ? AND run = '' AND outcome = ? ORDER BY idx LIMIT ?",
+            batch.cell, outcome, _SHOWN_ENTRIES,
+        )  # fmt: skip
+        count = store.number(
+            "SELECT n FROM verdict_counts WHERE cell = ? AND run = '' AND outcome = ?", batch.cell, outcome
+        )
+        store.raise_finding(
+            batch.cell,
+            f"replay-{outcome}",
+            area="replay",
+            title=_TITLES[outcome],
+            detail=f"{count} {'slate' if count == 1 else 'slates'}, the first at entry {rows[0]['idx']}.",
+            entries=[row["idx"] for row in rows],
+        )
+    raise_file_findings(store, batch.cell, batch.problems, "clean room")
+
+
+def raise_file_findings(store: Store, cell: str, problems: list[str], reader: str) -> None:
+    """Record what an audit found wrong in a ledger's files, one finding each.
+
+    Args:
+        store: where findings are kept.
+        cell: whose ledger.
+        problems: each names its file or entry.
+        reader: who read them.
+    """
+    for problem in problems[:100]:
+        store.raise_finding(
+            cell,
+            f"file-{problem[:150]}",
+            area="ledger",
+            title="A file of the ledger was altered",
+            detail=f"{problem[:500]} (read by the {reader}).",
+        )
