@@ -1,0 +1,1 @@
+"""Measures, each against a peer or a floor in the same run."""

@@ -1,0 +1,5 @@
+"""Lets `python -m lightwell` be the `lightwell` command."""
+
+from lightwell.apps.cli import main
+
+main()

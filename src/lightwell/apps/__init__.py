@@ -1,0 +1,1 @@
+"""The composition roots: web, worker, oversight server, command line and demo."""

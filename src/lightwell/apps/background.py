@@ -1,0 +1,37 @@
+"""Named threads of one process that start together and end together."""
+
+import threading
+from collections.abc import Callable
+
+from lightwell.base.telemetry import log
+
+_log = log("background")
+
+
+class Background:
+    """Runs functions of the form `run(stop)` in threads until `end`."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.failed = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, run: Callable[[threading.Event], object]) -> None:
+        """Run `run(stop)` in a thread; an exception it lets out stops the whole process's background."""
+        thread = threading.Thread(target=self._guard, args=(name, run), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def end(self, timeout: float = 10.0) -> None:
+        """Ask every thread to stop and wait for each at most `timeout` seconds."""
+        self.stop.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _guard(self, name: str, run: Callable[[threading.Event], object]) -> None:
+        try:
+            run(self.stop)
+        except BaseException as error:  # noqa: BLE001  a half-working process is worse than a stopped one
+            _log.error("a background thread failed", error, thread=name)
+            self.failed = True
+            self.stop.set()

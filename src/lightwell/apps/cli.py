@@ -1,0 +1,62 @@
+"""The `lightwell` command: bad input is one line on standard error and exit code 2."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lightwell import __version__
+from lightwell.apps.demo.cli import demo
+from lightwell.apps.ledger import app as ledger_app
+from lightwell.apps.oversee import app as oversee_app
+from lightwell.apps.oversee import order_app, report_app
+from lightwell.base.errors import Problem
+
+app = typer.Typer(
+    name="lightwell",
+    help="A short-video platform that can be checked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(oversee_app, name="oversee")
+app.add_typer(order_app, name="order")
+app.add_typer(report_app, name="report")
+
+
+@app.command()
+def worker(folder: Annotated[Path, typer.Argument(help="The folder of a cell.")]) -> None:
+    """Run the worker of a cell: sequencer, transcoding, training, gateway, expiry."""
+    from lightwell.apps.worker import run
+
+    run(folder)
+
+
+@app.command()
+def web(
+    folder: Annotated[Path, typer.Argument(help="The folder of a cell.")],
+    workers: Annotated[int, typer.Option(help="Processes that answer.", min=1, max=64)] = 1,
+) -> None:
+    """Run the web processes of a cell at the address its settings name."""
+    from lightwell.apps.serve import serve
+
+    serve(folder, workers)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; expected failures end in one line and exit code 2."""
+    try:
+        app()
+    except (Problem, ValueError, OSError) as error:
+        detail = str(error).splitlines() or [type(error).__name__]
+        sys.stderr.write(f"lightwell: {detail[0]}\n")
+        sys.exit(2)

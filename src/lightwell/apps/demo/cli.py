@@ -1,0 +1,78 @@
+"""`lightwell demo`: runs the whole platform on one machine, or checks the whole journey and ends."""
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lightwell.apps.demo.supervisor import DemoError
+
+ABSENT = ("oversight", "cleanroom")
+
+
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder for us, sg and oversight; the same one goes on where it was."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Take the whole journey, headless, and end.")
+    ] = False,
+    video: Annotated[
+        Path | None, typer.Option("--video", help="With --check: the film to upload.", dir_okay=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="With --check: where to write the result.", dir_okay=False)
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", help="Leave out `oversight` or `cleanroom`, to see the check fail by name."
+        ),
+    ] = None,
+) -> None:
+    """Run two cells and their oversight on this machine, filled with clips and viewers."""
+    absent = frozenset(without or ())
+    if not absent <= set(ABSENT):
+        _refuse(f"--without takes {' or '.join(ABSENT)}, not {', '.join(sorted(absent - set(ABSENT)))}")
+    if video is not None and not video.is_file():
+        _refuse(f"{video}: no such file")
+    if not check and (video or json_file):
+        _refuse("--video and --json belong to --check")
+    # As Ctrl-C: whoever ends this process politely gets the same orderly end.
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console(highlight=False)
+    try:
+        if check:
+            sys.exit(_check(console, data, video, json_file, absent))
+        from lightwell.apps.demo.live import run
+
+        run(console, data or Path("lightwell-data"), absent)
+    except DemoError as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _check(
+    console: Console, data: Path | None, video: Path | None, json_file: Path | None, absent: frozenset[str]
+) -> int:
+    from lightwell.apps.demo.checking import check_folder
+
+    if data is not None:
+        return check_folder(console, data, video, json_file, absent)
+    with tempfile.TemporaryDirectory(prefix="lightwell-check-") as folder:
+        return check_folder(console, Path(folder), video, json_file, absent)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _refuse(sentence: str) -> None:
+    sys.stderr.write(f"lightwell: {sentence}\n")
+    sys.exit(2)

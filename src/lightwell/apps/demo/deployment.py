@@ -1,0 +1,338 @@
+"""Lays out a whole demo below one folder: two cells and the oversight server, each with its own keys.
+
+Doing it again changes nothing that is there: a folder that was used before starts where it was.
+"""
+
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lightwell.agreement.load import digest, parse
+from lightwell.agreement.roster import Seat, dump_roster, parse_roster, roster_digest
+from lightwell.apps.demo.notebook import Notebook
+from lightwell.apps.demo.staff import Badge, hire
+from lightwell.apps.demo.supervisor import Child
+from lightwell.base.clock import now_s
+from lightwell.base.settings import CellSettings, Peer, WitnessSettings, load, write
+from lightwell.ledger.queue import enqueue
+from lightwell.oversight.settings import (
+    CleanRoomSettings,
+    OversightSettings,
+    WatchedCell,
+    load_oversight,
+    write_cleanroom,
+    write_oversight,
+)
+from lightwell.product.feed import ensure_policy
+from lightwell.residency.cell import Cell
+from lightwell.residency.keys import KeyVault
+from lightwell.residency.staff import Member
+from lightwell.wire.entries import AgreementAdopted
+from lightwell.wire.note import COSIGNATURE, ED25519, SigningKey
+
+CELLS = ("us", "sg")
+AGREEMENT = "us-2022-draft"
+BOARD = ("Adaeze Brandt", "Marcus Oyelaran", "Yuki Sandoval")
+AUTHORITY = "Office of Digital Services"
+PARTNER = "Northgate Assurance"
+FIRST_PORTS = {"us": 8100, "sg": 8200, "oversight": 8300}
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A demo on disk: where its three planes lie and where they answer."""
+
+    folder: Path
+    urls: dict[str, str]
+    """Addresses of `us`, `sg` and `oversight`."""
+
+    @property
+    def oversight(self) -> Path:
+        """The oversight server's folder; the demo's lock and state are there too."""
+        return self.folder / "oversight"
+
+    def cell(self, name: str) -> Path:
+        """Return the folder of a cell."""
+        return self.folder / name
+
+    def cleanroom(self, name: str) -> Path:
+        """Return the folder of the partner's process inside a cell."""
+        return self.folder / name / "cleanroom"
+
+    def key(self, role: str) -> SigningKey:
+        """Return the private key of a seat outside the cells: authority, partner, board-1..3, witness."""
+        return SigningKey.from_text((self.oversight / "keys" / f"{role}.key").read_text("ascii"))
+
+    def roster(self) -> list[Seat]:
+        """Return who holds which key."""
+        return parse_roster(self.cell("us").joinpath("roster.toml").read_text("utf-8"))
+
+    def children(self, without: frozenset[str] = frozenset()) -> list[Child]:
+        """Return the processes of the demo.
+
+        Args:
+            without: `oversight` or `cleanroom`, to see what happens when the monitor is away.
+        """
+        lightwell = (sys.executable, "-m", "lightwell")
+        children = []
+        for name in CELLS:
+            folder = self.cell(name)
+            logs = folder / "logs"
+            children += [
+                Child(
+                    f"{name} web",
+                    (*lightwell, "web", str(folder)),
+                    logs / "web.log",
+                    health=f"{self.urls[name]}/api/status",
+                ),
+                Child(f"{name} worker", (*lightwell, "worker", str(folder)), logs / "worker.log"),
+            ]
+            if "cleanroom" not in without:
+                room = self.cleanroom(name)
+                command = (*lightwell, "oversee", "cleanroom", str(room))
+                children.append(Child(f"{name} clean room", command, room / "logs" / "cleanroom.log"))
+        if "oversight" not in without:
+            children.append(
+                Child(
+                    "oversight",
+                    (*lightwell, "oversee", "serve", str(self.oversight)),
+                    self.oversight / "logs" / "oversight.log",
+                    health=f"{self.urls['oversight']}/api/overview",
+                )
+            )
+        return children
+
+
+def existing(folder: Path) -> Deployment | None:
+    """Return the demo laid out in `folder`, or None if there is none that is complete."""
+    try:
+        urls = {name: load(folder / name).url for name in CELLS}
+        urls["oversight"] = load_oversight(folder / "oversight").url
+    except ValueError:
+        return None
+    return Deployment(folder.resolve(), urls)
+
+
+def prepare(folder: Path, *, fixed_ports: bool) -> Deployment:
+    """Lay out a demo in `folder`, or complete the one that is there; nothing of it may be running.
+
+    Args:
+        folder: where `us`, `sg` and `oversight` go.
+        fixed_ports: ask for the well-known ports first; otherwise any free ones.
+
+    Raises:
+        CellError: what is in the folder contradicts itself.
+        OSError: the folder cannot be written.
+    """
+    folder = folder.resolve()
+    found = existing(folder)
+    wanted = {name: urlsplit(url).port or 0 for name, url in found.urls.items()} if found else {}
+    if not wanted:
+        wanted = dict(FIRST_PORTS) if fixed_ports else dict.fromkeys(FIRST_PORTS, 0)
+    urls = {name: f"http://{_HOST}:{port}" for name, port in _free_ports(wanted).items()}
+    deployment = Deployment(folder, urls)
+    roster = _seats(deployment)
+    for name in CELLS:
+        _settle_cell(deployment, name, roster)
+    _settle_oversight(deployment, roster)
+    for name in CELLS:
+        _fill_cell(deployment, name, roster)
+    return deployment
+
+
+def _seats(deployment: Deployment) -> list[Seat]:
+    keys = deployment.oversight / "keys"
+
+    def seat(role: str, name: str, file: Path, algorithm: int = ED25519, cell: str | None = None) -> Seat:
+        key_name = f"lightwell/{role}" if cell is None else f"lightwell/{cell}/{role}"
+        if role == "board":
+            key_name += "/" + name.rsplit(maxsplit=1)[-1].lower()
+        vkey = _key(file, key_name, algorithm).verifier().vkey()
+        return Seat(role=role, name=name, vkey=vkey, cell=cell)  # type: ignore[arg-type]  # roles below are literals
+
+    seats = [
+        seat("authority", AUTHORITY, keys / "authority.key"),
+        seat("partner", PARTNER, keys / "partner.key"),
+        seat("witness", "Oversight witness", keys / "witness.key", COSIGNATURE),
+    ]
+    seats += [seat("board", name, keys / f"board-{n}.key") for n, name in enumerate(BOARD, 1)]
+    for cell in CELLS:
+        folder = deployment.cell(cell)
+        if not (folder / "keys" / "cell.key").exists():
+            KeyVault.create(folder, cell)
+        vault = KeyVault.open(folder)
+        room = deployment.cleanroom(cell) / "cleanroom.key"
+        seats.append(seat("cleanroom", f"{PARTNER}, clean room of {cell}", room, cell=cell))
+        for name in ("gateway", "ledger"):
+            vkey = vault.signing_key(name).verifier().vkey()
+            seats.append(Seat(role=name, name=f"{name} of {cell}", vkey=vkey, cell=cell))  # type: ignore[arg-type]
+    return seats
+
+
+def _vkey(roster: list[Seat], role: str, cell: str | None = None) -> str:
+    return next(seat.vkey for seat in roster if seat.role == role and seat.cell == cell)
+
+
+def _settle_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
+    folder = deployment.cell(name)
+    for file, text in (("agreement.toml", agreement_text()), ("roster.toml", dump_roster(roster))):
+        if not (folder / file).exists():
+            (folder / file).write_text(text, "utf-8")
+    oversight = deployment.urls["oversight"]
+    peers = tuple(
+        Peer(cell=other, url=deployment.urls[other], gateway_vkey=_vkey(roster, "gateway", other))
+        for other in CELLS
+        if other != name
+    )
+    witness = WitnessSettings(url=f"{oversight}/witness/{name}", vkey=_vkey(roster, "witness"))
+    kept = load(folder) if (folder / "cell.toml").exists() else CellSettings(cell=name, region=name, url="")
+    # Only what the layout decides is written again; a database or a limit that somebody chose stays.
+    write(
+        msgspec.structs.replace(
+            kept,
+            url=deployment.urls[name],
+            folder=folder,
+            oversight_url=oversight,
+            cleanroom_vkey=_vkey(roster, "cleanroom", name),
+            peers=peers,
+            witnesses=(witness,),
+        )
+    )
+
+
+def _settle_oversight(deployment: Deployment, roster: list[Seat]) -> None:
+    watched = []
+    for name in CELLS:
+        ledger_vkey = _vkey(roster, "ledger", name)
+        watched.append(
+            WatchedCell(
+                cell=name,
+                url=deployment.urls[name],
+                ledger_vkey=ledger_vkey,
+                cleanroom_vkey=_vkey(roster, "cleanroom", name),
+            )
+        )
+        write_cleanroom(
+            CleanRoomSettings(
+                cell=name,
+                url=deployment.urls[name],
+                ledger_vkey=ledger_vkey,
+                oversight_url=deployment.urls["oversight"],
+                folder=deployment.cleanroom(name),
+            )
+        )
+    write_oversight(
+        OversightSettings(url=deployment.urls["oversight"], cells=tuple(watched), folder=deployment.oversight)
+    )
+
+
+def _fill_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
+    # Every model must be known before tables are made; the web application imports all of them.
+    import lightwell.apps.web  # noqa: F401
+    from lightwell.product import sounds
+
+    folder = deployment.cell(name)
+    notebook = Notebook(folder)
+    cell = Cell.open(folder, process="demo")
+    try:
+        cell.database.create_all()
+        if not notebook.notes.agreement:
+            agreement = parse(cell.agreement_text)
+            with cell.database.write() as session:
+                adopted = AgreementAdopted(
+                    at=now_s(),
+                    agreement=agreement.id,
+                    version=agreement.version,
+                    digest=digest(agreement),
+                    roster_digest=roster_digest(roster),
+                )
+                enqueue(session, adopted)
+                ensure_policy(session)
+            notebook.remember_agreement(adopted.digest)
+        sounds.ensure_library(cell)
+        hire(cell, badges(deployment, name))
+    finally:
+        cell.close()
+
+
+def badges(deployment: Deployment, cell: str) -> list[Badge]:
+    """Return the demo's staff as the directory of `cell` knows them, with their keys.
+
+    One who sits abroad is in the directory of the cell, like anybody who may sign in there at all; the
+    key of each lies in the folder of the plane where the person works.
+    """
+    other = next(name for name in CELLS if name != cell)
+    people = (
+        ("analyst", "Ines Park", "analyst", cell, None),
+        ("approver", "Tom Ashby", "approver", cell, None),
+        ("abroad", "Lee Chen", "analyst", other, None),
+        ("parent", "Max Orlov", "analyst", cell, "parent"),
+    )
+    found = []
+    for ident, name, role, place, above in people:
+        file = deployment.cell(place) / "staff" / f"{ident}-of-{cell}.key"
+        key = _key(file, f"staff/{cell}/{ident}", ED25519)
+        member = Member(
+            name=name,
+            vkey=key.verifier().vkey(),
+            role=role,
+            employer="operator",
+            place=place,
+            vetted=True,
+            reports_to_entity=above,
+        )
+        found.append(Badge(ident, member, key))
+    return found
+
+
+def agreement_text() -> str:
+    """Return the founding agreement's file, from the installed package or from the source tree."""
+    packaged = resources.files("lightwell.agreement") / "files" / f"{AGREEMENT}.toml"
+    if packaged.is_file():
+        return packaged.read_text("utf-8")
+    # An editable install has no packaged copy; the tree it points at has the original.
+    return (Path(__file__).parents[4] / "agreements" / f"{AGREEMENT}.toml").read_text("utf-8")
+
+
+def _key(file: Path, name: str, algorithm: int) -> SigningKey:
+    if file.exists():
+        return SigningKey.from_text(file.read_text("ascii"))
+    key = SigningKey.generate(name, secrets.token_bytes(32), algorithm)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(key.text() + "\n")
+    return key
+
+
+def _free_ports(wanted: dict[str, int]) -> dict[str, int]:
+    """Return a free port for each name: the wanted one, or the next free above it; 0 wants any."""
+    held: list[socket.socket] = []
+    found: dict[str, int] = {}
+    for name, first in wanted.items():
+        for port in range(first, first + 90) if first else (0,):
+            attempt = socket.socket()
+            # As servers do: a port whose last connections are only fading counts as free.
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                attempt.bind((_HOST, port))
+            except OSError:
+                attempt.close()
+                continue
+            held.append(attempt)
+            found[name] = attempt.getsockname()[1]
+            break
+        else:
+            raise OSError(f"no free port from {first} to {first + 89} for {name}")
+    # Held until all are chosen, so that one port is not given to two.
+    for attempt in held:
+        attempt.close()
+    return found

@@ -1,0 +1,90 @@
+// The why-sheet: the real sum of a place in the feed, what was promoted, the proof, and two things to do about it.
+
+import { brief } from "../bytes.js";
+import { el, fill, here, icon } from "../dom.js";
+import { signed, timeOfDay } from "../format.js";
+import { openSheet } from "../sheet.js";
+
+/** @typedef {import("./slates.js").Item} Item */
+/** @typedef {import("./slates.js").Slate} Slate */
+
+/** @param {Item} item @returns {import("./slates.js").Reason[]} largest first, and what is left to the score if its parts do not make it */
+function parts(item) {
+  const reasons = [...item.reasons].sort((a, b) => b.points - a.points);
+  const rest = item.score - reasons.reduce((sum, { points }) => sum + points, 0);
+  return rest === 0 ? reasons : [...reasons, { text: "Not itemised", points: rest }];
+}
+
+/** @param {Item} item */
+function sum(item) {
+  const reasons = parts(item);
+  const most = Math.max(1, ...reasons.map(({ points }) => Math.abs(points)));
+  const list = el("ul", { class: "sum" }, ...reasons.map(({ text, points }) => {
+    const bar = el("i", { class: points < 0 ? "is-minus" : "" });
+    bar.style.setProperty("--part", `${(Math.abs(points) / most) * 82}%`);
+    return el("li", {}, el("span", { class: "sum-text" }, text), el("span", { class: "sum-points" }, signed(points)),
+      el("span", { class: "sum-bar", "aria-hidden": "true" }, bar));
+  }));
+  list.append(el("li", { class: "sum-total" }, el("span", { class: "sum-text" }, "Score"), el("span", { class: "sum-points" }, item.score.toLocaleString("en").replace("-", "−"))));
+  return list;
+}
+
+/** @param {any} promotion */
+function promotionLine(promotion) {
+  if (!promotion) {
+    return el("p", { class: "why-line" }, icon("unpromoted"), el("span", {}, el("b", {}, "No promotion."), " Nobody raised or lowered this video by hand."));
+  }
+  return el("p", { class: "why-line is-promoted" }, icon("promoted"),
+    el("span", {}, el("b", {}, "Promoted."), ` ${promotion.reason ?? "A person changed the reach of this video by hand."}`));
+}
+
+/** @param {Slate} slate @param {HTMLElement} card */
+export function drawProof(slate, card) {
+  const { inclusion, proof } = slate;
+  const link = el("a", { href: `/proof?leaf=${proof.leaf}` }, "Show the proof");
+  const name = el("code", {}, brief(proof.leaf));
+  const cell = el("code", {}, here.cell);
+  card.className = `proof-card is-${slate.state}`;
+  if (slate.state === "failed") {
+    fill(card, el("h3", {}, icon("cross"), "Not as promised"), el("p", {}, `${slate.words} Slate `, name, ". ", link));
+  } else if (slate.state === "unknown") {
+    fill(card, el("h3", {}, icon("unknown"), "Not known"), el("p", {}, `${slate.words} Slate `, name, ". ", link));
+  } else if (slate.state === "checking") {
+    fill(card, el("h3", {}, icon("dots"), "Checking"), el("p", {}, "Slate ", name, "."));
+  } else {
+    const signedBy = inclusion ? inclusion.witnesses.filter(({ at }) => at !== null).length : 0;
+    const where = inclusion
+      ? [" is entry ", el("code", {}, inclusion.index.toLocaleString("en")), " of the ", cell, ` ledger, signed by ${signedBy} of ${inclusion.witnesses.length} witnesses. `]
+      : [" is promised to the ", cell, " ledger, which takes it in within seconds. "];
+    fill(card, el("h3", {}, icon("check"), `Checked in your browser, ${timeOfDay(slate.checkedAt)}`), el("p", {}, "Slate ", name, ...where, link));
+  }
+}
+
+/**
+ * @param {Item & {slate: Slate}} item
+ * @param {{onless: () => void, onsettings: () => void, onclose: () => void}} tell
+ */
+export function openWhy(item, tell) {
+  const { slate } = item;
+  const card = el("section", { class: "proof-card", "aria-live": "polite" });
+  const draw = () => drawProof(slate, card);
+  draw();
+  slate.addEventListener("change", draw);
+  const sheet = openSheet({
+    title: "Why this video",
+    lead: `The real sum, from the record of this slate. Place ${item.place} of ${slate.items.length}.`,
+    extra: "is-side",
+    onclose: () => {
+      slate.removeEventListener("change", draw);
+      tell.onclose();
+    },
+    body: [
+      item.reasons.length || item.score ? sum(item) : el("p", { class: "why-line" }, icon("clock"), el("span", {}, el("b", {}, "No score."), " This feed is in order of time and uses nothing about you.")),
+      promotionLine(slate.promotion),
+      card,
+      el("div", { class: "why-acts" },
+        el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onless(); } }, "Less like this"),
+        el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onsettings(); } }, "Your feed settings")),
+    ],
+  });
+}

@@ -1,0 +1,164 @@
+// Checks that a slate is the one promised to the ledger, and that the ledger kept the promise. Pure: no page, no network.
+
+import { brief, concat, fromBase64, fromHex, hmacSha256, same, sha256, toHex, utf8 } from "./bytes.js";
+import { canonical } from "./canonical.js";
+import { leafHash, rootFromProof } from "./merkle.js";
+import { cosignedBy, readVerifier, signedBy, splitNote } from "./note.js";
+
+/** @typedef {"held" | "failed" | "unknown"} State */
+/** @typedef {{id: string, title: string, state: State, detail: string}} Step */
+/** @typedef {{video: string, score: number, source: string}} Line one line of a slate, as it was shown */
+/** @typedef {{entry: string, opening: string, inputs_digest: string, promise: string, vkey: string, origin: string, leaf: string}} Proof */
+/** @typedef {{held: boolean, steps: Step[], by: number | null}} Verdict `by`: when the entry must be in, in seconds */
+/** @typedef {{index: number, size: number, proof: string[], checkpoint: string}} Inclusion */
+/** @typedef {Verdict & {index: number, size: number, witnesses: {name: string, at: number | null}[]}} InclusionVerdict */
+
+/**
+ * Run one check; a thrown error is a check that did not hold, in its words.
+ * @param {Step[]} steps
+ * @param {string} id
+ * @param {string} title
+ * @param {() => Promise<string | [State, string]>} check returns what it found, throws why it did not hold
+ */
+async function step(steps, id, title, check) {
+  try {
+    const found = await check();
+    const [state, detail] = typeof found === "string" ? /** @type {[State, string]} */ (["held", found]) : found;
+    steps.push({ id, title, state, detail });
+  } catch (error) {
+    steps.push({ id, title, state: "failed", detail: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** @param {boolean} truth @param {string} words what did not hold */
+function must(truth, words) {
+  if (!truth) throw new Error(words);
+}
+
+/**
+ * The canonical bytes of a slate.
+ * @param {Line[]} lines in the order shown
+ * @returns {Uint8Array}
+ */
+export function slateBytes(lines) {
+  return utf8(canonical({ items: lines.map(({ score, source, video }) => ({ score, source, video })) }));
+}
+
+/**
+ * The commitment of a slate: HMAC-SHA256 under its opening over its label and both digests.
+ * @param {Uint8Array} opening at least 16 bytes
+ * @param {Uint8Array} inputsDigest 32 bytes
+ * @param {Uint8Array} slateDigest 32 bytes
+ * @returns {Promise<Uint8Array>} 32 bytes
+ */
+export async function slateCommitment(opening, inputsDigest, slateDigest) {
+  must(opening.length >= 16, "the opening is too short");
+  must(inputsDigest.length === 32 && slateDigest.length === 32, "a digest is not 32 bytes");
+  return hmacSha256(opening, concat(utf8("lightwell/slate/v1\n"), inputsDigest, slateDigest));
+}
+
+/** @param {string} note a promise @returns {{origin: string, leaf: Uint8Array, by: number}} */
+function readPromise(note) {
+  const [label, origin, leaf, by, end, ...rest] = splitNote(note).text.split("\n");
+  must(label === "lightwell/promise/v1" && end === "" && rest.length === 0, "the promise is malformed");
+  must(/^[1-9][0-9]{0,11}$/.test(by), "the promise names no time");
+  return { origin, leaf: fromBase64(leaf), by: Number(by) };
+}
+
+/**
+ * Check a feed answer: the slate shown, its commitment, its entry, and the ledger's promise to keep that entry.
+ * @param {Line[]} lines the slate in the order shown
+ * @param {Proof} proof from the same answer
+ * @param {string[] | null} ledgerKeys the ledger keys that the roster names; null when it is not at hand
+ * @returns {Promise<Verdict>} `held` only if each check held and none stayed unknown
+ */
+export async function checkSlate(lines, proof, ledgerKeys) {
+  /** @type {Step[]} */
+  const steps = [];
+  let by = null;
+  await step(steps, "commitment", "These videos, in this order, are what was committed", async () => {
+    const entry = JSON.parse(proof.entry);
+    must(canonical(entry) === proof.entry, "the entry is not canonical");
+    must(entry.kind === "SlateServed", `the entry is not of a slate but ${entry.kind}`);
+    const digest = await sha256(slateBytes(lines));
+    const made = toHex(await slateCommitment(fromHex(proof.opening), fromHex(proof.inputs_digest), digest));
+    must(made === entry.commitment, "the slate shown is not the slate committed");
+    return `Commitment ${brief(made)} over ${lines.length} videos and the inputs of their ranking.`;
+  });
+  await step(steps, "leaf", "The entry is the one that was promised", async () => {
+    const leaf = await leafHash(utf8(proof.entry));
+    must(toHex(leaf) === proof.leaf, "the leaf is not the hash of the entry");
+    const promise = readPromise(proof.promise);
+    must(same(leaf, promise.leaf), "the promise is for another entry");
+    must(promise.origin === proof.origin, "the promise is of another ledger");
+    by = promise.by;
+    return `Leaf ${brief(proof.leaf)}, due in ${promise.origin} within its time.`;
+  });
+  await step(steps, "promise", "The ledger's key signed the promise", async () => {
+    const key = await readVerifier(proof.vkey);
+    must(key.name === proof.origin, "the key is of another ledger");
+    must(await signedBy(splitNote(proof.promise), key), "the signature is not good");
+    return `Ed25519, key ${key.name}.`;
+  });
+  await step(steps, "roster", "The roster names that key for this ledger", async () => {
+    if (!ledgerKeys) return ["unknown", "The roster is not at hand."];
+    must(ledgerKeys.includes(proof.vkey), "the roster does not name this key");
+    return "The key stands in the agreement's roster.";
+  });
+  return { held: steps.every(({ state }) => state === "held"), steps, by };
+}
+
+/**
+ * Check that a ledger holds a leaf: the proof, the checkpoint's signature, and its witnesses.
+ * @param {string} leaf hex
+ * @param {Inclusion} answer from /ledger/proof
+ * @param {string} vkey the ledger's key
+ * @param {string[]} witnessKeys vkeys of the witnesses that the roster names
+ * @returns {Promise<InclusionVerdict>} a witness that has not signed does not unmake the proof; it is listed
+ */
+export async function checkInclusion(leaf, answer, vkey, witnessKeys) {
+  /** @type {Step[]} */
+  const steps = [];
+  /** @type {{name: string, at: number | null}[]} */
+  const witnesses = [];
+  await step(steps, "inclusion", "The ledger holds the entry", async () => {
+    const lines = splitNote(answer.checkpoint).text.split("\n");
+    must(lines.length >= 4 && /^(0|[1-9][0-9]{0,15})$/.test(lines[1]), "the checkpoint is malformed");
+    must(Number(lines[1]) === answer.size, "the proof is for a tree of another size");
+    const root = await rootFromProof(fromHex(leaf), answer.index, answer.size, answer.proof.map(fromBase64));
+    must(same(root, fromBase64(lines[2])), "the proof does not lead to the checkpoint's root");
+    return `Entry ${answer.index} of ${answer.size}; ${answer.proof.length} hashes lead to the root.`;
+  });
+  await step(steps, "checkpoint", "The ledger's key signed the checkpoint", async () => {
+    const note = splitNote(answer.checkpoint);
+    const key = await readVerifier(vkey);
+    must(note.text.split("\n")[0] === key.name, "the checkpoint is of another ledger");
+    must(await signedBy(note, key), "the signature is not good");
+    return `Ed25519, key ${key.name}.`;
+  });
+  await step(steps, "witnesses", "Witnesses outside the operator saw the same ledger", async () => {
+    const note = splitNote(answer.checkpoint);
+    for (const text of witnessKeys) {
+      const witness = await readVerifier(text);
+      witnesses.push({ name: witness.name, at: await cosignedBy(note, witness) });
+    }
+    const signed = witnesses.filter(({ at }) => at !== null);
+    if (witnesses.length === 0) return ["unknown", "The roster names no witness for this ledger."];
+    const names = signed.map(({ name }) => name).join(", ");
+    if (signed.length < witnesses.length) return ["unknown", `${signed.length} of ${witnesses.length} have signed this checkpoint so far.`];
+    return `${signed.length} of ${witnesses.length} signed: ${names}.`;
+  });
+  const held = steps.every(({ state }) => state !== "failed");
+  return { held, steps, by: null, index: answer.index, size: answer.size, witnesses };
+}
+
+/** @returns {Promise<boolean>} true if this browser has the parts that the checks need */
+export async function canCheck() {
+  if (!globalThis.crypto?.subtle) return false;
+  try {
+    await crypto.subtle.importKey("raw", new Uint8Array(32), { name: "Ed25519" }, false, ["verify"]);
+    return true;
+  } catch (error) {
+    return error instanceof DOMException && error.name === "DataError";
+  }
+}

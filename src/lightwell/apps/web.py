@@ -1,0 +1,247 @@
+"""The web process of a cell: every feature's routes under one policy for errors, headers and sign-in."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Litestar, Request, Response, get
+from litestar.concurrency import sync_to_thread
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.static_files import create_static_files_router
+from litestar.types import Message, Scope
+from litestar.utils.sync import AsyncCallable
+
+from lightwell import __version__
+from lightwell.apps import pages
+from lightwell.apps.background import Background
+from lightwell.base.errors import Problem
+from lightwell.base.telemetry import log
+from lightwell.base.threads import in_thread
+from lightwell.ledger import serve as ledger_serve
+from lightwell.product import videos
+from lightwell.product.accounts import Account, current_account, remembered
+from lightwell.product.accounts import web as accounts_web
+from lightwell.product.feed import Feed, cleanroom_web
+from lightwell.product.feed import web as feed_web
+from lightwell.product.social import web as social_web
+from lightwell.product.sounds import web as sounds_web
+from lightwell.product.videos import web as videos_web
+from lightwell.residency import access_web, gateway, gateway_web, orders_web
+from lightwell.residency.cell import Cell
+from lightwell.residency.decide import Principal
+from lightwell.residency.in_force import OrderWatch, suspended
+
+_log = log("web")
+MAX_BODY_BYTES = 1024 * 1024
+STATIC = Path(__file__).parent / "static"
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "style-src 'self'",
+        "script-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "geolocation=(), camera=(self), microphone=(self)",
+}
+_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+async def _call_in_thread(self: AsyncCallable, *args: Any, **kwargs: Any) -> Any:
+    return await sync_to_thread(self.func, *args, **kwargs)
+
+
+# Litestar 2.25 registers a handler again when another method joins its path, and does not know its own
+# wrapper for asynchronous: it then wraps it twice and answers with a coroutine that nobody awaits.
+AsyncCallable.__call__ = _call_in_thread  # type: ignore[method-assign]
+
+
+def create_app(folder: str | None = None) -> Litestar:
+    """Build the web application of the cell in `folder`, or in the folder that LIGHTWELL_CELL names.
+
+    From here on this process opens connections to the addresses on the cell's list only.
+    """
+    cell = Cell.open(Path(folder or os.environ["LIGHTWELL_CELL"]), process="web")
+    cell.doors.install()
+    return build_app(cell)
+
+
+def build_app(cell: Cell) -> Litestar:
+    """Build the web application of an open cell, which it closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        gateway.on_receive("public-video", videos.receive_foreign)
+        background = Background()
+        background.start("orders", OrderWatch(cell, "web").run)
+        background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
+        app.state.cell = cell
+        app.state.feed = feed = Feed(cell)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(background.end)
+            await asyncio.to_thread(feed.close)
+            cell.close()
+
+    return Litestar(
+        route_handlers=[
+            *accounts_web.routes,
+            *sounds_web.routes,
+            *videos_web.routes,
+            *social_web.routes,
+            *feed_web.routes,
+            *cleanroom_web.routes,
+            *access_web.routes,
+            *orders_web.routes,
+            *gateway_web.routes,
+            *ledger_serve.routes,
+            *pages.routes,
+            read_status,
+            read_agreement,
+            create_static_files_router(path="/static", directories=[STATIC]),
+        ],
+        dependencies={
+            "cell": Provide(_cell, sync_to_thread=False),
+            "feed": Provide(_feed, sync_to_thread=False),
+            "account": Provide(_account),
+            "maybe_account": Provide(_maybe_account),
+            "staff": Provide(_staff),
+        },
+        exception_handlers={
+            Problem: _answer_problem,
+            HTTPException: _answer_http_exception,
+            Exception: _answer_unexpected,
+        },
+        before_request=_refuse_foreign_origin,
+        before_send=[_add_headers],
+        lifespan=[lifespan],
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=OpenAPIConfig(title="Lightwell cell", version=__version__, path="/api/docs"),
+        logging_config=None,
+    )
+
+
+@get("/api/status")
+@in_thread
+def read_status(cell: Cell) -> dict[str, Any]:
+    """Say which cell this is, under which agreement, and what orders suspend here."""
+    with cell.database.read() as session:
+        orders = suspended(session)
+    return {
+        "cell": cell.settings.cell,
+        "region": cell.settings.region,
+        "version": __version__,
+        "agreement": {"id": cell.agreement.id, "version": cell.agreement.version},
+        "suspended": [{"order": o.order, "scope": o.scope, "since": o.issued_at} for o in orders],
+    }
+
+
+@get("/api/agreement")
+@in_thread
+def read_agreement(cell: Cell) -> dict[str, str]:
+    """Return the agreement in force and who holds which key, as the files say it."""
+    return {
+        "agreement": cell.settings.path(cell.settings.agreement).read_text("utf-8"),
+        "roster": cell.settings.path(cell.settings.roster).read_text("utf-8"),
+    }
+
+
+def _cell(state: State) -> Cell:
+    cell: Cell = state.cell
+    return cell
+
+
+def _feed(state: State) -> Feed:
+    feed: Feed = state.feed
+    return feed
+
+
+async def _maybe_account(request: Request[Any, Any, Any], state: State) -> Account | None:
+    token = request.cookies.get(accounts_web.COOKIE)
+    if not token:
+        return None
+    return remembered(token) or await asyncio.to_thread(current_account, state.cell, token)
+
+
+async def _account(request: Request[Any, Any, Any], state: State) -> Account:
+    found = await _maybe_account(request, state)
+    if found is None:
+        raise Problem(401, "not-signed-in", "Sign in first.")
+    return found
+
+
+async def _staff(request: Request[Any, Any, Any], state: State) -> Principal:
+    found = await asyncio.to_thread(
+        access_web.current_staff, state.cell, request.cookies.get(access_web.COOKIE)
+    )
+    if found is None:
+        raise Problem(401, "not-signed-in", "Sign in with your staff key first.")
+    return found
+
+
+def _refuse_foreign_origin(request: Request[Any, Any, Any]) -> None:
+    # A browser names the page a request comes from; another site's page may not act with our cookies.
+    origin = request.headers.get("origin")
+    if origin and request.method in _UNSAFE and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Problem(403, "foreign-origin", "This request came from another site's page.")
+
+
+async def _add_headers(message: Message, _scope: Scope) -> None:
+    if message["type"] == "http.response.start":
+        present = {name.lower() for name, _ in message["headers"]}
+        message["headers"] = [
+            *message["headers"],
+            *(pair for pair in _RAW_HEADERS if pair[0] not in present),
+        ]
+
+
+def _document(problem: Problem) -> Response[dict[str, Any]]:
+    return Response(
+        problem.document(),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=problem.headers,
+    )
+
+
+def _answer_problem(_: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
+    return _document(problem)
+
+
+def _answer_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    detail = error.detail
+    extra: dict[str, Any] = {}
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        # Messages name fields and what is wrong with them; what was sent is not repeated.
+        extra["fields"] = [{k: item[k] for k in ("key", "message") if k in item} for item in error.extra]
+        detail = "The request does not have the form that this address takes."
+    slug = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(
+        error.status_code, "request-refused"
+    )
+    problem = Problem(error.status_code, slug, detail, **extra)
+    problem.headers.update(error.headers or {})
+    return _document(problem)
+
+
+def _answer_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    _log.error("unexpected error", error, route=request.scope.get("path_template") or "?")
+    return _document(Problem(500, "internal-error", "Something went wrong here; it has been logged."))

@@ -1,0 +1,53 @@
+"""The worker process of a cell: sequencer, transcoding, training, gateway, orders, expiry."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+from lightwell.apps.background import Background
+from lightwell.apps.crossing import Herald
+from lightwell.base.telemetry import log
+from lightwell.ledger.sequencer import Sequencer
+from lightwell.product.feed.tasks import Trainer
+from lightwell.product.videos import tasks as videos_tasks
+from lightwell.residency import access
+from lightwell.residency.cell import Cell
+from lightwell.residency.courier import Courier
+from lightwell.residency.in_force import OrderWatch
+
+_log = log("worker")
+
+
+def run(folder: Path) -> None:
+    """Work for the cell in `folder` until SIGTERM or SIGINT, or until one of the parts fails.
+
+    Args:
+        folder: the cell's folder.
+
+    Raises:
+        CellError: the folder is not a cell's or contradicts itself.
+    """
+    cell = Cell.open(folder, process="worker")
+    cell.doors.install()
+    background = Background()
+
+    def ask_to_end(_number: int, _frame: FrameType | None) -> None:
+        background.stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_end)
+    sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"))
+    background.start("sequencer", sequencer.run)
+    background.start("trainer", Trainer(cell).run)
+    background.start("videos", lambda stop: videos_tasks.run(cell, stop))
+    background.start("herald", Herald(cell).run)
+    background.start("courier", Courier(cell).run)
+    background.start("expiry", lambda stop: access.run_expiry(cell, stop))
+    background.start("orders", OrderWatch(cell, "worker").run)
+    background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
+    _log.info("working", cell=cell.settings.cell)
+    background.stop.wait()
+    background.end()
+    cell.close()
+    if background.failed:
+        raise OSError("a part of the worker failed; its log says which")
