@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from litestar import Litestar
@@ -17,6 +18,10 @@ from litestar.testing import TestClient
 from lightwell.apps.web import build_app
 from lightwell.residency.cell import Cell
 from tests.factories.cells import found_cell
+
+# Two busy cores make any deadline a matter of luck; what a rule says does not depend on time.
+hypothesis.settings.register_profile("lightwell", deadline=None)
+hypothesis.settings.load_profile("lightwell")
 
 REQUIRED = os.environ.get("LIGHTWELL_REQUIRE_SERVICES") == "1"
 ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

@@ -3,7 +3,7 @@
 from lightwell.base.clock import now_ms
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.feed.tasks import Trainer
-from lightwell.product.videos import VideoRow
+from lightwell.product.videos import VideoCountRow, VideoRow
 from lightwell.residency.cell import Cell
 
 TASTES = ("folds", "harbour", "kitchen", "signals")
@@ -49,6 +49,8 @@ def insert_catalogue(cell: Cell, count: int) -> list[str]:
                     published_at=now_ms() - number * 60_000,
                 )
             )
+        session.flush()
+        session.add_all(VideoCountRow(video_id=video_id(number)) for number in range(count))
     return [video_id(number) for number in range(count)]
 
 

@@ -35,10 +35,10 @@ _QUICK = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
 
 @functools.cache
 def portrait() -> Path:
-    """Two seconds of 360x640 at 30 frames a second, with a tone, index in front."""
+    """A good second of 360x640 at 30 frames a second, with a tone, index in front."""
     return make(
         "portrait.mp4",
-        *_picture("360x640", 30, 2),
+        *_picture("360x640", 30, 1.2),
         *_TONE,
         *_QUICK,
         "-c:a",
@@ -120,7 +120,7 @@ def three_hours() -> Path:
 
 @functools.cache
 def enormous() -> Path:
-    """10,000 by 10,000 pixels, two frames."""
+    """10,000 by 10,000 pixels, one frame."""
     return make(
         "enormous.mp4",
         "-f",
@@ -128,7 +128,7 @@ def enormous() -> Path:
         "-i",
         "color=size=10000x10000:rate=2",
         "-frames:v",
-        "2",
+        "1",
         *_QUICK,
         "-threads",
         "1",

@@ -24,6 +24,7 @@ from tests.factories.catalogue import publish_catalogue, sequence, video_id
 from tests.factories.people import sign_up
 
 Client = TestClient[Litestar]
+NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
 def event(kind: str, video: str, watch_ms: int = 0) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def slate(client: Client, **query: Any) -> dict[str, Any]:
 
 def clean_room(client: Client, cell: Cell, path: str) -> Any:
     key = SigningKey.from_text(cell.settings.path("cleanroom.key").read_text())
-    return client.get(path, headers=signed_request.headers(key, "GET", path, b"", int(time.time())))
+    return client.get(path, headers=signed_request.headers(key, "GET", path, NO_BODY, int(time.time())))
 
 
 def test_the_promise_and_the_commitment_of_a_slate_hold(client: Client, cell: Cell) -> None:
@@ -139,11 +140,12 @@ def test_the_clean_rooms_doors_open_to_its_key_only(client: Client, cell: Cell) 
     assert client.get(path).status_code == 401
     other = SigningKey.generate("cleanroom-us", secrets.token_bytes(32))
     now = int(time.time())
-    assert client.get(path, headers=signed_request.headers(other, "GET", path, b"", now)).status_code == 401
+    forged = signed_request.headers(other, "GET", path, NO_BODY, now)
+    assert client.get(path, headers=forged).status_code == 401
     key = SigningKey.from_text(cell.settings.path("cleanroom.key").read_text())
-    stale = signed_request.headers(key, "GET", path, b"", now - 3600)
+    stale = signed_request.headers(key, "GET", path, NO_BODY, now - 3600)
     assert client.get(path, headers=stale).status_code == 401
-    for_another_path = signed_request.headers(key, "GET", path + "1", b"", now)
+    for_another_path = signed_request.headers(key, "GET", path + "1", NO_BODY, now)
     assert client.get(path, headers=for_another_path).status_code == 401
 
 
@@ -207,7 +209,8 @@ def test_an_event_is_counted_once_however_often_it_is_sent(client: Client, cell:
 def test_what_a_viewer_did_is_folded_for_its_owner_and_sealed_on_disk(client: Client, cell: Cell) -> None:
     publish_catalogue(cell)
     sign_up(client)
-    report(client, event("watch", video_id(0), 4000), event("follow", video_id(1)), event("hide", video_id(2)))
+    report(client, event("watch", video_id(0), 4000), event("follow", video_id(1)))
+    report(client, event("hide", video_id(2)))
     state = client.get("/api/me/viewer").json()
     assert state["watched"][0] == {"video_id": video_id(0), "strength": 127}
     assert state["follows"] == ["us:harbour.0"]

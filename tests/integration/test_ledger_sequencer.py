@@ -15,8 +15,9 @@ from lightwell.base.settings import CellSettings
 from lightwell.ledger import assignment as assignment_module
 from lightwell.ledger import fsck
 from lightwell.ledger.files import LedgerFiles
+from lightwell.ledger.integrated import integrated
 from lightwell.ledger.models import LedgerEntry, LedgerState
-from lightwell.ledger.queue import enqueue, enqueue_many, integrated
+from lightwell.ledger.queue import enqueue, enqueue_many
 from lightwell.ledger.sequencer import LedgerCorruptError, Sequencer
 from lightwell.wire import entries, tiles
 from lightwell.wire.checkpoint import Checkpoint, open_checkpoint
@@ -178,10 +179,13 @@ def test_entries_queued_at_once_by_many_are_each_there_once(
         for n in range(20):
             queue(database, numbered(3, lane * 1000 + n * 3))
 
+    def is_done() -> bool:
+        return settings.path("ledger/checkpoint").exists() and published(settings).size == 240
+
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(produce, range(4)))
-    deadline = time.monotonic() + 20
-    while published(settings).size < 240 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while not is_done() and running.is_alive() and time.monotonic() < deadline:
         sequencer.wake()
         time.sleep(0.02)
     stop.set()

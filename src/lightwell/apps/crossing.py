@@ -44,6 +44,7 @@ class Herald:
                     gateway.send(self._cell, peer.cell, message, keys)
                 except Problem as problem:
                     # A refusal is an entry already; sending the same again would be refused again.
-                    _log.warning("a video may not cross", peer=peer.cell, reason=str(problem.extra.get("reason")))
+                    reason = str(problem.extra.get("reason"))
+                    _log.warning("a video may not cross", peer=peer.cell, reason=reason)
             self._told.add(row.video_id)
         return len(rows)

@@ -260,3 +260,7 @@ def _read(file: Path) -> str:
         return file.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise CommandError(f"{file}: not a text file") from error
+
+
+if __name__ == "__main__":
+    app()

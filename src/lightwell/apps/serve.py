@@ -1,6 +1,7 @@
 """Runs granian for one cell, with the settings that its web processes need."""
 
 import os
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,3 +39,7 @@ def serve(folder: Path, workers: int) -> None:
         backlog=1024,
         workers_kill_timeout=3,  # open keep-alive connections would hold the end for as long as this
     ).serve()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), workers=1)

@@ -19,8 +19,10 @@ from litestar.types import Message, Scope
 from litestar.utils.sync import AsyncCallable
 
 from lightwell import __version__
+from lightwell.agreement.load import digest
 from lightwell.apps import pages
 from lightwell.apps.background import Background
+from lightwell.apps.startup import open_cell
 from lightwell.base.errors import Problem
 from lightwell.base.telemetry import log
 from lightwell.base.threads import in_thread
@@ -79,9 +81,7 @@ def create_app(folder: str | None = None) -> Litestar:
 
     From here on this process opens connections to the addresses on the cell's list only.
     """
-    cell = Cell.open(Path(folder or os.environ["LIGHTWELL_CELL"]), process="web")
-    cell.doors.install()
-    return build_app(cell)
+    return build_app(open_cell(Path(folder or os.environ["LIGHTWELL_CELL"]), "web"))
 
 
 def build_app(cell: Cell) -> Litestar:
@@ -150,7 +150,11 @@ def read_status(cell: Cell) -> dict[str, Any]:
         "cell": cell.settings.cell,
         "region": cell.settings.region,
         "version": __version__,
-        "agreement": {"id": cell.agreement.id, "version": cell.agreement.version},
+        "agreement": {
+            "id": cell.agreement.id,
+            "version": cell.agreement.version,
+            "digest": digest(cell.agreement),
+        },
         "suspended": [{"order": o.order, "scope": o.scope, "since": o.issued_at} for o in orders],
     }
 

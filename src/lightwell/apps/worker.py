@@ -1,17 +1,18 @@
 """The worker process of a cell: sequencer, transcoding, training, gateway, orders, expiry."""
 
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 
 from lightwell.apps.background import Background
 from lightwell.apps.crossing import Herald
+from lightwell.apps.startup import open_cell
 from lightwell.base.telemetry import log
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.feed.tasks import Trainer
 from lightwell.product.videos import tasks as videos_tasks
 from lightwell.residency import access
-from lightwell.residency.cell import Cell
 from lightwell.residency.courier import Courier
 from lightwell.residency.in_force import OrderWatch
 
@@ -27,8 +28,7 @@ def run(folder: Path) -> None:
     Raises:
         CellError: the folder is not a cell's or contradicts itself.
     """
-    cell = Cell.open(folder, process="worker")
-    cell.doors.install()
+    cell = open_cell(folder, "worker")
     background = Background()
 
     def ask_to_end(_number: int, _frame: FrameType | None) -> None:
@@ -51,3 +51,7 @@ def run(folder: Path) -> None:
     cell.close()
     if background.failed:
         raise OSError("a part of the worker failed; its log says which")
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))

@@ -10,6 +10,7 @@ from lightwell.base.settings import CellSettings
 
 # DBOS hands out queued work and notices finished work once in such an interval; its default is a second.
 POLL_SECONDS: Final = 0.1
+_END_SECONDS: Final = 5
 # One name for all versions of the code: jobs begun before an update are finished after it.
 _VERSION: Final = "lightwell-1"
 
@@ -46,7 +47,7 @@ def running(settings: CellSettings, queues: dict[str, int], executor_id: str = "
             )
         yield
     finally:
-        DBOS.destroy()
+        DBOS.destroy(workflow_completion_timeout_sec=_END_SECONDS)
 
 
 def database_url(settings: CellSettings) -> str:

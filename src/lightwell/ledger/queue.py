@@ -1,11 +1,11 @@
 """An entry is queued in the very transaction of the fact it records: both happen or neither does."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert
 
-from lightwell.base.db import ReadSession, WriteSession
-from lightwell.ledger.models import LedgerEntry, LedgerState
+from lightwell.base.db import WriteSession
+from lightwell.ledger.models import LedgerEntry
 from lightwell.wire import entries as wire_entries
 from lightwell.wire.entries import Entry
 from lightwell.wire.merkle import leaf_hash
@@ -34,22 +34,3 @@ def enqueue_many(session: WriteSession, entries: Iterable[Entry]) -> list[bytes]
     if rows:
         session.connection().execute(_INSERT, rows)
     return [row["leaf_hash"] for row in rows]
-
-
-def integrated(session: ReadSession, leaf_hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the index in the tree of each of these leaf hashes that a published checkpoint covers.
-
-    Args:
-        session: any session; what it sees is what it answers.
-        leaf_hashes: 32 bytes each, at most some hundreds at once. Equal entries have equal hashes; the
-            first one's index stands for all.
-    """
-    if not leaf_hashes:
-        return {}
-    size = select(LedgerState.integrated_size).scalar_subquery()
-    rows = session.execute(
-        select(LedgerEntry.leaf_hash, func.min(LedgerEntry.entry_index))
-        .where(LedgerEntry.leaf_hash.in_(leaf_hashes), LedgerEntry.entry_index < size)
-        .group_by(LedgerEntry.leaf_hash)
-    )
-    return {leaf: index for leaf, index in rows if index is not None}

@@ -20,8 +20,8 @@ from lightwell.base.settings import CellSettings
 from lightwell.base.threads import in_thread
 from lightwell.ledger.assignment import count_waiting, published
 from lightwell.ledger.files import LedgerFiles
+from lightwell.ledger.integrated import integrated
 from lightwell.ledger.models import WitnessState
-from lightwell.ledger.queue import integrated
 from lightwell.ledger.sequencer import CHECKPOINT_PATH, origin_of
 from lightwell.wire import base64_strict, tiles
 from lightwell.wire import checkpoint as checkpoints

@@ -1,15 +1,16 @@
 """The oversight server's JSON and witness addresses; refusals are problem documents (RFC 9457)."""
 
+import hashlib
+import asyncio
 import time
 from typing import Annotated, Any, Final
 
-import anyio.to_thread
 import httpx
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from lightwell.agreement.orders import HEADER, MAX_ORDER_CHARACTERS
 from lightwell.oversight import figures, report, verdicts
@@ -88,7 +89,7 @@ def read_entries(
     state: State,
     cell: CellName,
     kind: str = "",
-    start: Annotated[int, Parameter(query="from", ge=0)] = 0,
+    start: Annotated[int, QueryParameter(name="from", ge=0)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=MAX_ENTRIES)] = 100,
 ) -> dict[str, Any]:
     """Return entries of a cell from an index on, of one kind if given (several with commas)."""
@@ -138,7 +139,8 @@ async def take_verdicts(request: Request[Any, Any, Any], state: State) -> dict[s
         raise Refusal(403, "no-clean-room", "No clean room is known for this cell.")
     sent = {name.lower(): value for name, value in request.headers.items()}
     try:
-        signed_request.check(ledger.cleanroom, sent, "POST", "/api/verdicts", body, int(time.time()))
+        digest = hashlib.sha256(body).hexdigest()
+        signed_request.check(ledger.cleanroom, sent, "POST", "/api/verdicts", digest, int(time.time()))
     except signed_request.RequestSignatureError as error:
         raise Refusal(403, "bad-signature", f"{str(error).capitalize()}.") from error
     await _in_thread(verdicts.take, monitor.store, (ledger.origin, ledger.verifier), batch)
@@ -171,7 +173,7 @@ def read_report(state: State, cell: CellName) -> Response[str]:
         raise Refusal(503, "no-report-yet", f"{str(error).capitalize()}.") from error
     return Response(
         text,
-        media_type="text/plain; charset=utf-8",
+        media_type="text/plain",
         headers={"content-disposition": f'attachment; filename="report-{cell}.txt"'},
     )
 
@@ -183,7 +185,8 @@ async def add_checkpoint(request: Request[Any, Any, Any], state: State, cell: st
     if len(body) > NOTE_LIMIT:
         raise Refusal(413, "too-large", "A request to a witness is smaller than this.")
     answer = await _in_thread(monitor_of(state).witness.add_checkpoint, cell, body)
-    return Response(answer.body, status_code=answer.status, media_type=answer.content_type)
+    # As a header, so that no charset is added: the protocol compares the type as a whole.
+    return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
 
 
 @post("/api/orders", status_code=200)
@@ -199,7 +202,7 @@ async def pass_order_on(request: Request[Any, Any, Any], state: State) -> Respon
             502, "cell-unreachable", "The cell did not answer; the order was not delivered."
         ) from error
     kind = answer.headers.get("content-type", "application/json")
-    return Response(answer.content, status_code=answer.status_code, media_type=kind)
+    return Response(answer.content, status_code=answer.status_code, headers={"content-type": kind})
 
 
 def order_cell(body: bytes) -> str:
@@ -223,7 +226,7 @@ def _post_order(monitor: Monitor, url: str, body: bytes) -> httpx.Response:
 
 
 async def _in_thread(call: Any, *values: Any) -> Any:
-    return await anyio.to_thread.run_sync(lambda: call(*values))
+    return await asyncio.to_thread(call, *values)
 
 
 routes: list[BaseRouteHandler] = [

@@ -1,5 +1,6 @@
 """The partner's process inside a cell: it reads slate records, replays every slate, lets out verdicts."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -241,7 +242,9 @@ class CleanRoom:
     def _send(
         self, call: Callable[..., httpx.Response], url: str, method: str, path: str, body: bytes, **rest: Any
     ) -> httpx.Response:
-        headers = signed_request.headers(self._key, method, path, body, int(time.time()))
+        headers = signed_request.headers(
+            self._key, method, path, hashlib.sha256(body).hexdigest(), int(time.time())
+        )
         if body:
             headers["Content-Type"] = "application/json"
         try:

@@ -171,7 +171,7 @@ def read_issued_report(state: State, report_id: int) -> Response[str]:
     row = monitor_of(state).store.row("SELECT text FROM reports WHERE id = ?", min(report_id, 2**62))
     if row is None:
         raise Refusal(404, "not-found", "There is no such report.")
-    return Response(row["text"], media_type="text/plain; charset=utf-8")
+    return Response(row["text"], media_type="text/plain")
 
 
 @get("/members", sync_to_thread=True)
@@ -235,7 +235,7 @@ def show_entry(state: State, cell: str, index: int) -> Response[str]:
 def problem_page(status: int, detail: str, headers: Mapping[str, str]) -> Response[str]:
     """Return a plain page that says what is wrong with a request."""
     text = _environment.get_template("problem.html").render(status=status, detail=detail)
-    return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=dict(headers))
+    return Response(text, status_code=status, media_type="text/html", headers=dict(headers))
 
 
 def _chosen(state: State, cell: str | None) -> tuple[Monitor, str]:
@@ -253,7 +253,7 @@ def _page(monitor: Monitor, cell: str, path: str, template: str, **values: Any) 
         now=figures.overview(monitor, cell),
         **values,
     )
-    return Response(text, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})
+    return Response(text, media_type="text/html", headers={"cache-control": "no-store"})
 
 
 routes: list[BaseRouteHandler] = [

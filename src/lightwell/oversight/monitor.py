@@ -17,10 +17,11 @@ from lightwell.oversight.settings import OversightSettings, SettingsError, Watch
 from lightwell.oversight.store import Store
 from lightwell.oversight.witness import Witness
 from lightwell.wire.entries import EntryError, decode
-from lightwell.wire.note import NoteError, SigningKey, Verifier
+from lightwell.wire.note import COSIGNATURE, NoteError, SigningKey, Verifier
 
 WITNESS_KEY: Final = "keys/witness.key"
 _JUDGE_SECONDS: Final = 1.0
+_JUDGE_AGAIN_SECONDS: Final = 2
 
 
 class WatchedLedger:
@@ -40,7 +41,7 @@ class WatchedLedger:
         self.outcomes: dict[int, str] = {}
         self.outcomes_at = 0.0
         self.terms: list[TermStatus] = []
-        self.judged: tuple[int, int] = (-1, -1)
+        self.judged_by: tuple[object, ...] = ()
 
 
 class Monitor:
@@ -60,6 +61,8 @@ class Monitor:
                 seat.cell: WatchedLedger(self.store, seat, self.client) for seat in settings.cells
             }
             key = read_key(settings.folder / WITNESS_KEY)
+            if key.verifier().algorithm != COSIGNATURE:
+                raise NoteError(f"{WITNESS_KEY} is not a cosigner's key (type 0x04)")
         except NoteError as error:
             raise SettingsError(f"{settings.folder}: {error}") from error
         self.witness_vkey = key.verifier().vkey()
@@ -194,6 +197,18 @@ class Monitor:
         if held is None:
             ledger.terms = []
             return []
+        now = int(time.time())
+        # Time alone can breach a term (an order not obeyed, a transfer alone), so judge again now and then.
+        judged_by = (
+            held.digest,
+            held.index,
+            tuple(other.fed for other in self.ledgers.values()),
+            ledger.outcomes_at,
+            now // _JUDGE_AGAIN_SECONDS,
+        )
+        if judged_by == ledger.judged_by:
+            return ledger.terms
+        ledger.judged_by = judged_by
         region = ledger.cell if ledger.cell in held.agreement.region_ids() else held.agreement.law_region
         ledger.terms = evaluate(
             held.agreement,
@@ -202,7 +217,7 @@ class Monitor:
             region=region,
             peers={cell: other.evidence for cell, other in self.ledgers.items() if cell != ledger.cell},
             roster=held.seats,
-            now=int(time.time()),
+            now=now,
         )
         return ledger.terms
 

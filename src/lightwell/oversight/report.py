@@ -29,7 +29,8 @@ def sign(body: dict[str, Any], keys: Sequence[SigningKey]) -> str:
     """Return the signed report.
 
     Args:
-        body: see `docs`; canonical JSON, so no floats.
+        body: `cell`, `agreement` (id, version), `ledger` (origin, vkey, size, root in hex, checkpoint),
+            `terms` (id, title, status, why, entries) and whatever figures; canonical JSON, so no floats.
         keys: the board members' keys.
 
     Raises:

@@ -1,5 +1,6 @@
 """The oversight server: witness, JSON, console pages and the monitor's threads, in one process."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import anyio.to_thread
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.static_files import create_static_files_router
@@ -46,7 +46,7 @@ def create_app(folder: str | None = None) -> Litestar:
         try:
             yield
         finally:
-            await anyio.to_thread.run_sync(monitor.stop)
+            await asyncio.to_thread(monitor.stop)
 
     return Litestar(
         route_handlers=[

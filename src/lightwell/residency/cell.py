@@ -18,7 +18,7 @@ from lightwell.residency.keys import KeyVault, VaultError
 Parsed = TypeVar("Parsed")
 
 
-class CellError(Exception):
+class CellError(ValueError):
     """A cell's folder is incomplete or contradicts itself; the message is one line for its operator."""
 
 

@@ -15,8 +15,8 @@ from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue
 from lightwell.residency.cell import Cell
 from lightwell.residency.gateway_models import OutgoingTransfer
-from lightwell.residency.signed_requests import headers
 from lightwell.wire.entries import TransferRefused
+from lightwell.wire.signed_request import headers
 
 POLL_SECONDS: Final = 0.2
 CLAIM_MS: Final = 120_000

@@ -1,61 +1,57 @@
-"""A request to or from the clean room carries its sender's signature over method, path, time and body."""
+"""A request between processes of two parties carries a signature over its method, path, time and body."""
 
-import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 from lightwell.wire.note import SigningKey, Verifier
 
-MAX_SKEW_SECONDS = 300
+MAX_SKEW_SECONDS: Final = 300
 
 
 class RequestSignatureError(ValueError):
     """The request is not signed by the expected key, or not now."""
 
 
-def headers(key: SigningKey, method: str, path: str, body: bytes, now: int) -> dict[str, str]:
+def headers(key: SigningKey, method: str, path: str, body_digest: str, now: int) -> dict[str, str]:
     """Return the three headers that sign a request.
 
     Args:
         key: the sender's key.
         method: HTTP method in capitals.
         path: path with query as it goes over the wire.
-        body: the bytes of the body.
-        now: Unix seconds.
+        body_digest: lowercase hex sha256 of the body.
+        now: seconds since the epoch.
     """
     return {
-        "Lightwell-Key": key.verifier().name,
+        "Lightwell-Key": key.name,
         "Lightwell-Time": str(now),
-        "Lightwell-Signature": key.sign(_signed(method, path, str(now), body)).hex(),
+        "Lightwell-Signature": key.sign(_signed(method, path, str(now), body_digest)).hex(),
     }
 
 
-def check(verifier: Verifier, sent: Mapping[str, str], method: str, path: str, body: bytes, now: int) -> None:
-    """Check that a request was signed by `verifier`'s key within five minutes of `now`.
+def check(
+    verifier: Verifier, sent: Mapping[str, str], method: str, path: str, body_digest: str, now: int
+) -> None:
+    """Check that `verifier`'s key signed a request within five minutes of `now`; arguments as `headers`.
 
     Args:
-        verifier: whose signature is expected.
         sent: the request's headers, names in lower case.
-        method: HTTP method in capitals.
-        path: path with query as it came over the wire.
-        body: the bytes of the body.
-        now: Unix seconds.
 
     Raises:
         RequestSignatureError: a header is missing, another key, a stale time or a wrong signature.
     """
-    name, time = sent.get("lightwell-key", ""), sent.get("lightwell-time", "")
-    if name != verifier.name:
-        raise RequestSignatureError("the request is not signed by the clean room's key")
+    if sent.get("lightwell-key") != verifier.name:
+        raise RequestSignatureError("The request names another key.")
+    time = sent.get("lightwell-time", "")
     if not (time.isascii() and time.isdigit() and len(time) <= 12) or abs(int(time) - now) > MAX_SKEW_SECONDS:
-        raise RequestSignatureError("the request's time is more than five minutes away from now")
+        raise RequestSignatureError("The request's time is more than five minutes from now.")
     try:
         signature = bytes.fromhex(sent.get("lightwell-signature", ""))
     except ValueError as error:
-        raise RequestSignatureError("the signature is not hex") from error
-    if not verifier.verify(_signed(method, path, time, body), signature):
-        raise RequestSignatureError("the signature does not fit the request")
+        raise RequestSignatureError("The signature is not hex.") from error
+    if not verifier.verify(_signed(method, path, time, body_digest), signature):
+        raise RequestSignatureError("The signature does not fit the request.")
 
 
-def _signed(method: str, path: str, time: str, body: bytes) -> bytes:
-    digest = hashlib.sha256(body).hexdigest()
-    return f"lightwell/request/v1\n{method}\n{path}\n{time}\n{digest}".encode()
+def _signed(method: str, path: str, time: str, body_digest: str) -> bytes:
+    return f"lightwell/request/v1\n{method}\n{path}\n{time}\n{body_digest}".encode()

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.factories.cells import fresh_key
-from tests.factories.people import form
 
 from lightwell.agreement.load import digest
 from lightwell.agreement.roster import roster_digest
@@ -22,6 +20,8 @@ from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal, Refused
 from lightwell.residency.staff import Member, enrol, line_excluded, principal_of
 from lightwell.wire import entries as kinds
+from tests.factories.cells import fresh_key
+from tests.factories.people import form
 
 EMAIL = "user.contact.email"
 PHONE = "user.contact.phone_number"

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from tests.factories.cells import fresh_key
-from tests.factories.people import sign_up
 
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.residency.access_models import StaffRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.staff import CHALLENGE_MS, Member, challenge, enrol
 from lightwell.wire.note import SigningKey
+from tests.factories.cells import fresh_key
+from tests.factories.people import sign_up
 
 Client = TestClient[Litestar]
 ASK = {

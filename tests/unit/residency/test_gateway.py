@@ -16,8 +16,8 @@ from lightwell.residency import gateway, gateway_web, tripwires
 from lightwell.residency.cell import Cell
 from lightwell.residency.courier import Courier
 from lightwell.residency.gateway import Message, send, transfer_state
-from lightwell.residency.signed_requests import headers
 from lightwell.wire.entries import TransferReceived, TransferRefused, TransferSent
+from lightwell.wire.signed_request import headers
 from tests.unit.residency.two_cells import (
     JPEG,
     World,

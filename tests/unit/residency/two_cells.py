@@ -20,9 +20,9 @@ from lightwell.residency import gateway_web, orders_web
 from lightwell.residency.cell import Cell
 from lightwell.residency.gateway import Envelope, Message, says
 from lightwell.residency.keys import KeyVault
-from lightwell.residency.signed_requests import headers
 from lightwell.wire import entries
 from lightwell.wire.note import SigningKey
+from lightwell.wire.signed_request import headers
 
 AGREEMENT = Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml"
 PUBLIC = says("user.content.public", "public")

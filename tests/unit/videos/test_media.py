@@ -15,7 +15,7 @@ from tests.factories import clips
 
 
 def make(file: Path, folder: Path, mix: Mix | None = None) -> Rendered:
-    shutil.copy(file, folder / "clip")
+    shutil.copyfile(file, folder / "clip")
     return render(folder, "clip", probe(folder, "clip"), mix or Mix())
 
 
@@ -145,7 +145,7 @@ def test_a_sound_shorter_than_the_clip_goes_round(tmp_path: Path) -> None:
     )
     shutil.copy(sound, tmp_path / "sound")
     make(clips.portrait(), tmp_path, Mix("sound", original_volume=0))
-    late = clips.make("late.wav", "-ss", "1.3", "-i", str(tmp_path / "540.mp4"), "-vn")
+    late = clips.make("late.wav", "-ss", "0.9", "-i", str(tmp_path / "540.mp4"), "-vn")
     assert loudness(late) > -40
 
 
@@ -159,9 +159,6 @@ def test_a_clip_that_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
     assert caught.value.slug == "damaged-file"
 
 
-@pytest.mark.parametrize(
-    "file", clips.real_clips(os.environ.get("LIGHTWELL_CLIPS")), ids=lambda path: path.name
-)
-def test_real_clips_are_rendered(file: Path, tmp_path: Path) -> None:
-    rendered = make(file, tmp_path)
-    assert rendered.duration_ms > 500
+def test_real_clips_are_rendered(tmp_path: Path) -> None:
+    for file in clips.real_clips(os.environ.get("LIGHTWELL_CLIPS")):
+        assert make(file, tmp_path).duration_ms > 500

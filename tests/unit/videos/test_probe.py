@@ -13,14 +13,14 @@ from tests.factories import clips
 
 
 def look(file: Path, folder: Path) -> Clip:
-    shutil.copy(file, folder / "clip")
+    shutil.copyfile(file, folder / "clip")
     return probe(folder, "clip")
 
 
 def test_size_length_rate_and_sound_are_found(tmp_path: Path) -> None:
     clip = look(clips.portrait(), tmp_path)
     assert (clip.width, clip.height, clip.rate, clip.audio) == (360, 640, Fraction(30), 0)
-    assert clip.seconds == pytest.approx(2, abs=0.05)
+    assert clip.seconds == pytest.approx(1.2, abs=0.05)
 
 
 def test_a_clip_without_sound_and_with_60_frames_a_second_is_taken(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_recording_without_a_duration_is_measured(tmp_path: Path) -> None:
 
 
 def test_a_fragmented_mp4_is_taken(tmp_path: Path) -> None:
-    assert look(clips.fragmented(), tmp_path).seconds == pytest.approx(2, abs=0.1)
+    assert look(clips.fragmented(), tmp_path).seconds == pytest.approx(1.2, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,6 @@ def test_bytes_changed_at_random_give_an_answer_or_a_refusal_and_nothing_else(
         assert probe(tmp_path, "clip").seconds > 0
 
 
-@pytest.mark.parametrize(
-    "file", clips.real_clips(os.environ.get("LIGHTWELL_CLIPS")), ids=lambda path: path.name
-)
-def test_real_clips_are_taken(file: Path, tmp_path: Path) -> None:
-    clip = look(file, tmp_path)
-    assert 0.5 <= clip.seconds <= 60
+def test_real_clips_are_taken(tmp_path: Path) -> None:
+    for file in clips.real_clips(os.environ.get("LIGHTWELL_CLIPS")):
+        assert 0.5 <= look(file, tmp_path).seconds <= 60

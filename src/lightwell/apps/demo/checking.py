@@ -9,13 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lightwell.agreement.roster import seats_of
+from lightwell.apps.demo.check.disk import problems_at_rest
 from lightwell.apps.demo.check.planes import Planes
 from lightwell.apps.demo.check.run import STEPS, Result, not_taken, take_all, write_result
 from lightwell.apps.demo.check.steps import Clock, Step
-from lightwell.apps.demo.deployment import Deployment, existing, prepare
+from lightwell.apps.demo.deployment import CELLS, Deployment, existing, prepare
 from lightwell.apps.demo.pictures import Picture
 from lightwell.apps.demo.seed import draw
 from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor, is_running
+from lightwell.wire.note import Verifier
 
 CHECK_SECONDS = 138.0
 """What a check may take before its processes are ended; the whole is to stay within 150 s."""
@@ -45,10 +48,10 @@ def check_folder(
         if video is None:
             drawing.start()
         try:
-            with _running(console, folder, without) as (deployment, restart):
+            with _running(console, folder, without) as (deployment, restart, at_rest):
                 if video is None:
                     drawing.join()
-                planes = Planes(deployment, restart, clock, film)
+                planes = Planes(deployment, restart, clock, film, at_rest)
                 try:
                     result = _take(console, planes)
                 finally:
@@ -82,7 +85,7 @@ def _take(console: Console, planes: Planes) -> Result:
 @contextmanager
 def _running(
     console: Console, folder: Path, without: frozenset[str]
-) -> Iterator[tuple[Deployment, Callable[[], None]]]:
+) -> Iterator[tuple[Deployment, Callable[[], None], dict[str, list[str]]]]:
     folder = folder.resolve()
     oversight = folder / "oversight"
     if is_running(oversight):
@@ -90,11 +93,22 @@ def _running(
         if deployment is None:
             raise DemoError(f"{folder} is in use, but no demo is laid out in it")
         console.print(f"Attached to the demo that runs on {folder}", soft_wrap=True)
-        yield deployment, Attached(oversight).restart
+        yield deployment, Attached(oversight).restart, {}
         return
     with Supervisor(oversight) as supervisor:
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=False)
+            at_rest = _look_at_rest(deployment)
         with console.status("Starting …"):
             supervisor.start(deployment.children(without))
-        yield deployment, supervisor.restart
+        yield deployment, supervisor.restart, at_rest
+
+
+def _look_at_rest(deployment: Deployment) -> dict[str, list[str]]:
+    seats = deployment.roster()
+    return {
+        cell: problems_at_rest(
+            deployment.cell(cell) / "ledger", Verifier.from_vkey(seats_of(seats, "ledger", cell)[0].vkey)
+        )
+        for cell in CELLS
+    }

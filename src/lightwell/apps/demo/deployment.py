@@ -81,7 +81,8 @@ class Deployment:
         Args:
             without: `oversight` or `cleanroom`, to see what happens when the monitor is away.
         """
-        lightwell = (sys.executable, "-m", "lightwell")
+        # The modules themselves, not the `lightwell` command: its other commands need not be imported.
+        python = (sys.executable, "-m")
         children = []
         for name in CELLS:
             folder = self.cell(name)
@@ -89,21 +90,21 @@ class Deployment:
             children += [
                 Child(
                     f"{name} web",
-                    (*lightwell, "web", str(folder)),
+                    (*python, "lightwell.apps.serve", str(folder)),
                     logs / "web.log",
                     health=f"{self.urls[name]}/api/status",
                 ),
-                Child(f"{name} worker", (*lightwell, "worker", str(folder)), logs / "worker.log"),
+                Child(f"{name} worker", (*python, "lightwell.apps.worker", str(folder)), logs / "worker.log"),
             ]
             if "cleanroom" not in without:
                 room = self.cleanroom(name)
-                command = (*lightwell, "oversee", "cleanroom", str(room))
+                command = (*python, "lightwell.apps.oversee", "cleanroom", str(room))
                 children.append(Child(f"{name} clean room", command, room / "logs" / "cleanroom.log"))
         if "oversight" not in without:
             children.append(
                 Child(
                     "oversight",
-                    (*lightwell, "oversee", "serve", str(self.oversight)),
+                    (*python, "lightwell.apps.oversee", "serve", str(self.oversight)),
                     self.oversight / "logs" / "oversight.log",
                     health=f"{self.urls['oversight']}/api/overview",
                 )
@@ -173,7 +174,7 @@ def _seats(deployment: Deployment) -> list[Seat]:
         seats.append(seat("cleanroom", f"{PARTNER}, clean room of {cell}", room, cell=cell))
         for name in ("gateway", "ledger"):
             vkey = vault.signing_key(name).verifier().vkey()
-            seats.append(Seat(role=name, name=f"{name} of {cell}", vkey=vkey, cell=cell))  # type: ignore[arg-type]
+            seats.append(Seat(role=name, name=f"{name} of {cell}", vkey=vkey, cell=cell))
     return seats
 
 

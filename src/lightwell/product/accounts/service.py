@@ -17,6 +17,7 @@ from lightwell.base.errors import Problem
 from lightwell.product.accounts import queries
 from lightwell.product.accounts.models import AccountRow, SessionRow
 from lightwell.product.accounts.queries import Account
+from lightwell.residency import tripwires
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal, Resource
 from lightwell.residency.in_force import require_allowed
@@ -115,6 +116,9 @@ def _create(cell: Cell, session: WriteSession, form: SignUp, password: str, ip: 
         )
     )
     session.flush()
+    # Birthdays are not guarded: they trip on innocent text.
+    guarded = [value for value in (email, form.phone, form.address, ip) if value]
+    tripwires.guard(session, cell.vault, account_id, guarded)
     return Account(account_id, form.handle, form.display_name.strip())
 
 

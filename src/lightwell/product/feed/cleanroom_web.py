@@ -1,5 +1,6 @@
 """HTTP for the partner's clean room in the cell: slate records, snapshots, policies, by signed request."""
 
+import hashlib
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -19,6 +20,7 @@ from lightwell.wire.entries import RecordsOpened
 from lightwell.wire.note import Verifier
 
 MAX_RECORDS = 100
+_NO_BODY = hashlib.sha256(b"").hexdigest()
 _DIGEST_HEX = 64
 
 
@@ -33,8 +35,8 @@ def require_clean_room(request: Request[Any, Any, Any], cell: Cell) -> None:
     sent = {name.lower(): value for name, value in request.headers.items()}
     verifier = Verifier.from_vkey(cell.settings.cleanroom_vkey)
     try:
-        signed_request.check(verifier, sent, request.method, path, b"", now_s())
-    except signed_request.BadRequestSignature as error:
+        signed_request.check(verifier, sent, request.method, path, _NO_BODY, now_s())
+    except signed_request.RequestSignatureError as error:
         raise Problem(401, "unsigned-request", f"This door opens to the clean room only: {error}.") from error
 
 

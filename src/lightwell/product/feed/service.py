@@ -20,7 +20,7 @@ from lightwell.product.feed.serving import Serving
 from lightwell.recommender import pipeline
 from lightwell.recommender.explain import explain
 from lightwell.recommender.pipeline import Ranked
-from lightwell.recommender.policy import default_policy, dump
+from lightwell.recommender.policy import RankingPolicy, default_policy, dump
 from lightwell.recommender.record import (
     Request,
     SlateInputs,
@@ -29,6 +29,7 @@ from lightwell.recommender.record import (
     inputs_bytes,
     slate_bytes,
 )
+from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit, Principal, Resource
 from lightwell.residency.keys import KeyDestroyedError
@@ -112,7 +113,7 @@ class Feed:
                 request=Request(tab=tab, k=k, hour=now_s() // 3600),
                 viewer=_viewer(cell, account, state),
             )
-            ranked = pipeline.rank(snapshot, policy, inputs)
+            ranked, cards, inputs = _rank_what_is_there(session, snapshot, policy, inputs)
             raw_inputs, raw_slate = inputs_bytes(inputs), slate_bytes(ranked.slate)
             opening = secrets.token_bytes(16)
             committed = commitment.commit(
@@ -129,31 +130,44 @@ class Feed:
                 committed.hex(),
                 _encode(Record(raw_inputs, raw_slate, opening)),
             )
-            body = self._present(session, ranked, state)
+            body = _present(ranked, cards, state)
         prepared = Prepared(account.account_id, leaf_hash(entries.encode(entry)), committed, sealed, entry)
         return prepared, raw_inputs, opening, body
 
-    def _present(self, session: ReadSession, ranked: Ranked, state: social.ViewerState) -> dict[str, Any]:
-        cards = videos.views(session, [item.video for item in ranked.slate.items])
-        items = []
-        for place, (item, reasons) in enumerate(zip(ranked.slate.items, ranked.reasons, strict=True), 1):
-            card = cards.get(item.video)
-            if card is None:
-                # Withdrawn since the snapshot: the page still needs its line to check the slate.
-                card = {"video_id": item.video, "status": "withdrawn"}
-            creator = card.get("creator", {})
-            items.append(
-                {
-                    "place": place,
-                    "score": item.score,
-                    "source": item.source,
-                    "video": card,
-                    "liked": item.video in state.likes,
-                    "follows": f"{creator.get('cell')}:{creator.get('handle')}" in state.follows,
-                    "reasons": explain(reasons),
-                }
-            )
-        return {"items": items, "promotion": None}
+
+def _rank_what_is_there(
+    session: ReadSession, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+) -> tuple[Ranked, dict[str, dict[str, Any]], SlateInputs]:
+    """Rank; a video taken down since the snapshot becomes a recorded input and the slate is ranked again."""
+    while True:
+        ranked = pipeline.rank(snapshot, policy, inputs)
+        shown = [item.video for item in ranked.slate.items]
+        cards = videos.views(session, shown)
+        gone = [video for video in shown if video not in cards]
+        if not gone:
+            return ranked, cards, inputs
+        inputs = msgspec.structs.replace(inputs, withdrawn=sorted({*inputs.withdrawn, *gone}))
+
+
+def _present(ranked: Ranked, cards: dict[str, dict[str, Any]], state: social.ViewerState) -> dict[str, Any]:
+    items = []
+    for place, (item, reasons) in enumerate(zip(ranked.slate.items, ranked.reasons, strict=True), 1):
+        card = cards[item.video]
+        creator, sound = card["creator"], card["sound"]
+        promotion = next((r.about for r in reasons if r.code == "promotion"), None)
+        items.append(
+            {
+                "place": place,
+                "score": item.score,
+                "source": item.source,
+                "video": card,
+                "liked": item.video in state.likes,
+                "follows": f"{creator['cell']}:{creator['handle']}" in state.follows,
+                "reasons": explain(reasons, {sound["sound_id"]: sound["title"]} if sound["sound_id"] else {}),
+                "promotion": {"id": promotion} if promotion else None,
+            }
+        )
+    return {"items": items}
 
 
 def _viewer(cell: Cell, account: Account, state: social.ViewerState) -> Viewer:

@@ -25,6 +25,7 @@ MAX_WATCHED = 100
 MAX_SEEN = 1000
 MAX_LIKES = 100
 MAX_HIDDEN = 200
+MAX_FOLLOWS = 2000
 _FULL = 255
 _CACHE_VIEWERS = 20_000
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
@@ -234,6 +235,7 @@ def _fold(state: ViewerState, event: StoredEvent) -> None:
     state.events += 1
     if event.kind in ("follow", "unfollow"):
         _put_last(state.follows, event.creator, present=event.kind == "follow")
+        _trim(state.follows, MAX_FOLLOWS)
         return
     if event.kind == "unlike":
         state.likes.pop(video, None)

@@ -70,20 +70,26 @@ def run(cell: Cell, stop: threading.Event, at_once: int = 1) -> None:
         at_once: how many clips are rendered at a time; ffmpeg itself uses several cores for one.
     """
     _here.cell = cell
-    confine.resume()
     rendering.clear_work(cell)
-    with jobs.running(cell.settings, {QUEUE: at_once}):
-        begun: set[str] = set()
-        until_sweep = 0.0
-        while not stop.is_set():
-            begun = _begin_waiting(cell, begun)
-            until_sweep -= _LOOK_SECONDS
-            if until_sweep <= 0:
-                uploads.sweep(cell)
-                until_sweep = _SWEEP_SECONDS
-            stop.wait(_LOOK_SECONDS)
-        # The interrupt passes through the workflow as no ordinary exception would: it stays unfinished.
-        confine.interrupt()
+    try:
+        with jobs.running(cell.settings, {QUEUE: at_once}):
+            _work_off(cell, stop)
+            # The interrupt passes through a workflow as no ordinary exception would: it stays unfinished.
+            confine.interrupt()
+    finally:
+        confine.resume()
+
+
+def _work_off(cell: Cell, stop: threading.Event) -> None:
+    begun: set[str] = set()
+    until_sweep = 0.0
+    while not stop.is_set():
+        begun = _begin_waiting(cell, begun)
+        until_sweep -= _LOOK_SECONDS
+        if until_sweep <= 0:
+            uploads.sweep(cell)
+            until_sweep = _SWEEP_SECONDS
+        stop.wait(_LOOK_SECONDS)
 
 
 def _begin_waiting(cell: Cell, begun: set[str]) -> set[str]:

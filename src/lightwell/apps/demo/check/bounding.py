@@ -140,7 +140,11 @@ def _transfer(
     body = canonical.encode(envelope)
     key = KeyVault.open(planes.deployment.cell("us")).signing_key("gateway")
     path = "/gateway/transfers"
-    headers = signed_request.headers(key, "POST", path, body, int(time.time())) if signed else {}
+    headers = (
+        signed_request.headers(key, "POST", path, hashlib.sha256(body).hexdigest(), int(time.time()))
+        if signed
+        else {}
+    )
     return planes.http["sg"].post(path, content=body, headers={**headers, "content-type": "application/json"})
 
 

@@ -25,12 +25,14 @@ class Planes:
         restart: stops and starts every process; returns when all answer again.
         clock: the time left for the whole check.
         film: the file to upload.
+        found_at_rest: by cell, what was wrong with its ledger's files before the check started its processes.
     """
 
     deployment: Deployment
     restart: Callable[[], None]
     clock: Clock
     film: Path
+    found_at_rest: dict[str, list[str]] = field(default_factory=dict)
     http: dict[str, httpx.Client] = field(init=False)
     readers: dict[str, LedgerReader] = field(init=False)
 

@@ -2,18 +2,17 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from lightwell.apps.demo.check.disk import stale_files
 from lightwell.apps.demo.check.planes import Journal, Planes
 from lightwell.apps.demo.check.reader import LedgerReader
 from lightwell.apps.demo.check.steps import StepFailed, wait_for
 from lightwell.apps.demo.deployment import CELLS
 from lightwell.apps.demo.person import expect
-from lightwell.wire import canonical, commitment, entries, merkle, tiles
+from lightwell.wire import canonical, commitment, entries, merkle
 from lightwell.wire.audit import audit
-from lightwell.wire.checkpoint import OpenedCheckpoint
+from lightwell.wire.checkpoint import Checkpoint, OpenedCheckpoint
 from lightwell.wire.receipt import open_promise
 
 WITNESS_SECONDS = 20.0
@@ -90,6 +89,7 @@ def ledger_consistent(planes: Planes, journal: Journal) -> str:
     seen: list[str] = []
     for cell in CELLS:
         reader = planes.readers[cell]
+        problems += [f"{cell}, before its processes started: {p}" for p in planes.found_at_rest.get(cell, [])]
         try:
             size, found = _audit_cell(planes, journal, reader)
         except Exception as error:  # noqa: BLE001  whatever it is, this cell has not held
@@ -121,31 +121,8 @@ def _audit_cell(planes: Planes, journal: Journal, reader: LedgerReader) -> tuple
         reader.check_extends(start, checkpoint)
     if not problems:
         folder = planes.deployment.cell(reader.cell) / "ledger"
-        problems += list(_stale_files(folder, bundles, leaves))
+        problems += list(stale_files(folder, bundles, leaves))
     return checkpoint.size, problems
-
-
-def _stale_files(folder: Path, data: list[bytes], leaves: list[bytes]) -> Iterator[str]:
-    """Name every file of a ledger's folder that does not fit the entries, unfinished and old ones too."""
-    levels = [leaves]
-    while len(levels[-1]) >= tiles.WIDTH:
-        below = levels[-1]
-        full = len(below) // tiles.WIDTH
-        levels.append([merkle.root(below[i * tiles.WIDTH : (i + 1) * tiles.WIDTH]) for i in range(full)])
-    for file in sorted((folder / "tile").rglob("*")):
-        path = file.relative_to(folder).as_posix()
-        try:
-            level, index, width = tiles.parse_path(path)
-            found = file.read_bytes()
-        except (tiles.TileError, OSError):
-            continue  # folders, and drafts that a writer is about to rename
-        start, end = index * tiles.WIDTH, index * tiles.WIDTH + width
-        row = data if level is None else levels[level] if level < len(levels) else []
-        if end > len(row):
-            continue  # newer than the checkpoint that was audited
-        wanted = tiles.encode_bundle(row[start:end]) if level is None else b"".join(row[start:end])
-        if found != wanted:
-            yield f"{path} on disk does not fit the entries"
 
 
 def _monitor_says(planes: Planes, cell: str) -> list[str]:
@@ -216,7 +193,12 @@ def _wait_audited(planes: Planes, cell: str, run: str, size: int) -> dict[str, A
 def remember_start(planes: Planes, journal: Journal) -> None:
     """Keep the checkpoints that are signed when the check begins; later ones must extend them."""
     for cell in CELLS:
+        reader = planes.readers[cell]
         try:
-            journal.start[cell] = planes.readers[cell].checkpoint().checkpoint
+            # A ledger that has not published yet is the empty tree, which every tree extends.
+            fresh = reader.fetch("checkpoint") is None
+            journal.start[cell] = (
+                Checkpoint(reader.origin, 0, merkle.EMPTY_ROOT) if fresh else reader.checkpoint().checkpoint
+            )
         except Exception:  # noqa: BLE001, S112  said by ledger_consistent, in its turn
             continue

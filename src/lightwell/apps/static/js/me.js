@@ -55,7 +55,7 @@ async function showVideos() {
 /** @type {[string, string, "public" | "protected"][]} */
 const FIELDS = [
   ["handle", "Handle", "public"], ["display_name", "Name", "public"], ["email", "E-mail", "protected"], ["phone", "Phone", "protected"],
-  ["birthday", "Birthday", "protected"], ["address", "Address", "protected"], ["sign_in_ip", "Address you signed in from", "protected"], ["device", "Browser", "protected"],
+  ["birthday", "Birthday", "protected"], ["address", "Address", "protected"], ["sign_in_ip", "IP address at sign-in", "protected"], ["device", "Device", "protected"],
 ];
 
 async function showData() {

@@ -97,7 +97,8 @@ function tell(title, words, ...acts) {
 
 function empty() {
   if (tab === "following") tell("No one followed yet", "Follow a maker with the plus beside a video. Their newest will be here.", el("button", { class: "button is-first", type: "button", onclick: () => open("for_you") }, "Open For you"));
-  else tell("No videos yet", "The first ones will be here as soon as they are published.", el("a", { class: "button is-first", href: "/create" }, "Make one"));
+  else if (tab === "for_you") tell("Nothing for you yet", "Videos of others will be here as soon as they are published.", el("button", { class: "button is-first", type: "button", onclick: () => open("newest") }, "Open Newest"));
+  else tell("No videos yet", "The first will be here as soon as it is published.", el("a", { class: "button is-first", href: "/create" }, "Make one"));
 }
 
 /** @param {unknown} error */
@@ -209,12 +210,15 @@ function burst({ x, y }) {
 }
 
 listen(scroller, (meant, at) => {
+  if (meant === "mute") {
+    toggleMute();
+    return;
+  }
   const slide = column.slides[column.current];
   if (!slide) return;
   if (meant === "next" || meant === "previous") {
     if (!column.move(meant === "next" ? 1 : -1) && meant === "next" && ended) say("That is all for now.");
   } else if (meant === "pause") pauseMark.classList.toggle("is-on", stage.toggle());
-  else if (meant === "mute") toggleMute();
   else if (meant === "why") why(slide.item);
   else if (at) {
     burst(at);
@@ -229,7 +233,13 @@ function drawProgress() {
   requestAnimationFrame(drawProgress);
 }
 
-for (const button of tabs) button.addEventListener("click", () => open(/** @type {string} */ (button.dataset.tab)));
+for (const button of tabs) {
+  button.addEventListener("click", () => {
+    open(/** @type {string} */ (button.dataset.tab));
+    // Keys mean the clips again, not the tab that was pressed.
+    scroller.focus({ preventScroll: true });
+  });
+}
 muteButton.addEventListener("click", toggleMute);
 soundOffer.addEventListener("click", toggleMute);
 find("#up").addEventListener("click", () => column.move(-1));

@@ -80,7 +80,7 @@ export function openWhy(item, tell) {
     },
     body: [
       item.reasons.length || item.score ? sum(item) : el("p", { class: "why-line" }, icon("clock"), el("span", {}, el("b", {}, "No score."), " This feed is in order of time and uses nothing about you.")),
-      promotionLine(slate.promotion),
+      promotionLine(item.promotion),
       card,
       el("div", { class: "why-acts" },
         el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onless(); } }, "Less like this"),

@@ -12,7 +12,7 @@ export const FIELD_WORDS = /** @type {Record<string, string>} */ ({
   "user.contact.phone_number": "Phone",
   "user.contact.address": "Address",
   "user.demographic.date_of_birth": "Birthday",
-  "user.device": "Browser",
+  "user.device": "Device",
   "user.device.ip_address": "IP address",
 });
 
@@ -71,7 +71,7 @@ export function requestCard(request, approves, readings, onchange) {
     } }, label);
   const pending = request.status === "pending";
   return el("article", { class: "card request", data: { request: request.request_id, status: request.status } },
-    el("header", { class: "row is-wrap" }, el("h3", { class: "grow" }, `@${request.subject}`),
+    el("header", { class: "row is-wrap" }, el("h3", { class: "grow" }, request.subject ? `@${request.subject}` : "Account not kept"),
       el("span", { class: `tag ${kind}` }, icon(sign), said)),
     el("p", { class: "small" }, `${request.by}, ${request.role} in ${request.place} · ${words(request.purpose)} · ${request.minutes} minutes${request.ticket ? ` · ${request.ticket}` : ""}`),
     el("p", { class: "row is-wrap request-fields" }, ...request.fields.map((/** @type {string} */ field) => el("span", { class: "tag" }, FIELD_WORDS[field] ?? field))),

@@ -1,0 +1,25 @@
+"""Opens a cell for a process: no label may be weaker than the agreement, and the doors close first of all."""
+
+from pathlib import Path
+
+from lightwell.residency.cell import Cell, CellError
+from lightwell.residency.labels import disagreements
+
+
+def open_cell(folder: Path, process: str) -> Cell:
+    """Open the cell in `folder` for this process, which from here on connects only where the cell may.
+
+    Args:
+        folder: the cell's folder.
+        process: the process's name in the ledger ("web", "worker"); its modules are imported by now.
+
+    Raises:
+        CellError: the folder is not a cell's, contradicts itself, or a stored field has a weaker class
+            than the agreement gives its category.
+    """
+    cell = Cell.open(folder, process=process)
+    cell.doors.install()
+    weaker = disagreements(cell.agreement)
+    if weaker:
+        raise CellError(f"{len(weaker)} labels disagree with the agreement; the first: {weaker[0]}")
+    return cell

@@ -1,0 +1,115 @@
+"""The mark in the page is green only for what truly held: every altered answer turns it red, with words."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Enter
+
+Answer = dict[str, Any]
+
+
+def swap_two(answer: Answer) -> None:
+    answer["items"][0], answer["items"][1] = answer["items"][1], answer["items"][0]
+
+
+def drop_one(answer: Answer) -> None:
+    answer["items"].pop()
+
+
+def raise_a_score(answer: Answer) -> None:
+    answer["items"][0]["score"] += 1
+
+
+def other_inputs(answer: Answer) -> None:
+    answer["proof"]["inputs_digest"] = "00" * 32
+
+
+def other_entry(answer: Answer) -> None:
+    entry = json.loads(answer["proof"]["entry"])
+    entry["at"] += 60
+    answer["proof"]["entry"] = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+
+
+def later_promise(answer: Answer) -> None:
+    lines = answer["proof"]["promise"].split("\n")
+    lines[3] = str(int(lines[3]) + 3600)
+    answer["proof"]["promise"] = "\n".join(lines)
+
+
+def unsigned_promise(answer: Answer) -> None:
+    text = answer["proof"]["promise"].split("\n\n")[0]
+    answer["proof"]["promise"] = text + "\n"
+
+
+def key_off_the_roster(answer: Answer) -> None:
+    # A well-formed key with a right hash, made for this test; nobody's seat.
+    answer["proof"]["vkey"] = "lightwell/us+c8b5b7f4+AeqYZ9zJ3Vv9y9Z0m2Zx2Nq4qv5bq0l3x6F9hJ8wC1zE"
+
+
+@pytest.mark.parametrize(
+    ("alter", "words"),
+    [
+        (swap_two, "the slate shown is not the slate committed"),
+        (drop_one, "the slate shown is not the slate committed"),
+        (raise_a_score, "the slate shown is not the slate committed"),
+        (other_inputs, "the slate shown is not the slate committed"),
+        (other_entry, "the leaf is not the hash of the entry"),
+        (later_promise, "the signature is not good"),
+        (unsigned_promise, "not a signed note"),
+        (key_off_the_roster, ""),
+    ],
+)
+def test_altered_answer_is_not_called_checked(
+    enter: Enter, viewer: tuple[str, str], alter: Callable[[Answer], None], words: str
+) -> None:
+    page = enter("/sounds", viewer[1])
+
+    def altered(route: Route) -> None:
+        response = route.fetch()
+        answer = response.json()
+        if len(answer["items"]) > 1:
+            alter(answer)
+        route.fulfill(response=response, json=answer)
+
+    page.route("**/api/feed?*", altered)
+    page.goto("/")
+    page.click("[data-tab=newest]")
+    chip = page.locator(".slide:not([inert]) .chip")
+    expect(chip).to_have_class(re.compile("is-failed"), timeout=30_000)
+    expect(chip).to_contain_text("Not as promised")
+    expect(chip).to_contain_text(words)
+
+
+def test_ledger_that_shows_another_tree_is_not_called_checked(enter: Enter, viewer: tuple[str, str]) -> None:
+    page = enter("/sounds", viewer[1])
+
+    def altered(route: Route) -> None:
+        response = route.fetch()
+        if response.status != 200:
+            route.fulfill(response=response)
+            return
+        answer = response.json()
+        answer["proof"] = [*answer["proof"][1:], "A" * 43 + "="]
+        route.fulfill(response=response, json=answer)
+
+    page.route("**/ledger/proof?*", altered)
+    page.goto("/")
+    page.click("[data-tab=newest]")
+    chip = page.locator(".slide:not([inert]) .chip")
+    expect(chip).to_have_class(re.compile("is-failed"), timeout=30_000)
+    expect(chip).to_contain_text("does not lead to the checkpoint's root")
+
+
+def test_without_a_roster_the_mark_says_not_known(enter: Enter, viewer: tuple[str, str]) -> None:
+    page = enter("/sounds", viewer[1])
+    page.route("**/api/agreement", lambda route: route.abort())
+    page.goto("/")
+    page.click("[data-tab=newest]")
+    chip = page.locator(".slide:not([inert]) .chip")
+    expect(chip).to_have_class(re.compile("is-unknown"), timeout=30_000)
+    expect(chip).to_contain_text("Not known")
