@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from tests.factories.catalogue import insert_catalogue
+from tests.factories.people import form
 
 from bench.load import Connection, closed_loop, open_loop, quantile
 from lightwell.apps.demo.deployment import Deployment, prepare
 from lightwell.apps.demo.supervisor import Supervisor
 from lightwell.residency.cell import Cell
-from tests.factories.catalogue import insert_catalogue
-from tests.factories.people import form
 
 VIDEOS = 1000
 VIEWERS = 48

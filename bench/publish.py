@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.factories.cells import found_cell
+
 from lightwell.base import ffmpeg
 from lightwell.product import sounds
 from lightwell.product.accounts.service import SignUp, sign_up
@@ -27,7 +29,6 @@ from lightwell.product.videos import drafts, rendering, service, uploads
 from lightwell.product.videos.media import Mix, arguments
 from lightwell.product.videos.probe import probe
 from lightwell.residency.cell import Cell
-from tests.factories.cells import found_cell
 
 ROUNDS = 3
 GOAL = 1.15

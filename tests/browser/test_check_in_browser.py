@@ -54,13 +54,13 @@ def key_off_the_roster(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("alter", "words"),
     [
-        (swap_two, "the slate shown is not the slate committed"),
-        (drop_one, "the slate shown is not the slate committed"),
-        (raise_a_score, "the slate shown is not the slate committed"),
-        (other_inputs, "the slate shown is not the slate committed"),
-        (other_entry, "the leaf is not the hash of the entry"),
-        (later_promise, "the signature is not good"),
-        (unsigned_promise, "not a signed note"),
+        (swap_two, "The slate shown is not the slate committed"),
+        (drop_one, "The slate shown is not the slate committed"),
+        (raise_a_score, "The slate shown is not the slate committed"),
+        (other_inputs, "The slate shown is not the slate committed"),
+        (other_entry, "The leaf is not the hash of the entry"),
+        (later_promise, "The signature is not good"),
+        (unsigned_promise, "Not a signed note"),
         (key_off_the_roster, ""),
     ],
 )

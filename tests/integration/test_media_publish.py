@@ -362,7 +362,6 @@ def test_real_clips_are_published(client: Client, cell: Cell) -> None:
             assert made["status"] == "published", made["problem"]
 
 
-
 def test_the_media_route_knows_only_its_three_files(client: Client, cell: Cell) -> None:
     sign_up(client)
     with working(cell):

@@ -1,4 +1,4 @@
-"""`lightwell oversee`, `report`, `order`: the monitor's processes, the board's report, the authority's orders."""
+"""`lightwell oversee`, `report` and `order`: the monitor's processes, the board's report, orders."""
 
 import os
 import secrets
@@ -99,7 +99,8 @@ def audit(
     for problem in ledger["problems"]:
         typer.echo(problem)
     typer.echo(
-        f"{figures['audited_size']} entries read; {figures['replayed']} of {figures['slates']} slates replayed, "
+        f"{figures['audited_size']} entries read; "
+        f"{figures['replayed']} of {figures['slates']} slates replayed, "
         f"{figures['mismatches']} do not match, {figures['missing']} missing"
     )
     wrong = figures["mismatches"] or figures["missing"] or not ledger["consistent"]

@@ -1,7 +1,7 @@
 """The oversight server's JSON and witness addresses; refusals are problem documents (RFC 9457)."""
 
-import hashlib
 import asyncio
+import hashlib
 import time
 from typing import Annotated, Any, Final
 
@@ -13,34 +13,16 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter, QueryParameter
 
 from lightwell.agreement.orders import HEADER, MAX_ORDER_CHARACTERS
-from lightwell.oversight import figures, report, verdicts
+from lightwell.oversight import audits, figures, report, verdicts
 from lightwell.oversight.board import BoardDesk
 from lightwell.oversight.entry_view import entry_json
 from lightwell.oversight.monitor import Monitor, WatchedLedger
+from lightwell.oversight.refusal import Refusal
 from lightwell.wire import canonical, signed_request
 from lightwell.wire.note import NOTE_LIMIT
 
 MAX_ENTRIES: Final = 1000
 CellName = Annotated[str, Parameter(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-
-
-class Refusal(Exception):  # noqa: N818  an answer, not a fault
-    """A 4xx or 5xx answer with a short stable name and a sentence that says what is wrong."""
-
-    def __init__(self, status: int, slug: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.slug = slug
-        self.detail = detail
-
-    def document(self) -> dict[str, Any]:
-        """Return the members of the problem document."""
-        return {
-            "type": f"urn:lightwell:problem:{self.slug}",
-            "title": self.slug.replace("-", " ").capitalize(),
-            "status": self.status,
-            "detail": self.detail,
-        }
 
 
 def watched(monitor: Monitor, cell: str) -> WatchedLedger:
@@ -152,7 +134,7 @@ def read_audit(state: State, cell: CellName) -> dict[str, str | None]:
     """Return the audit that is wanted and not finished, for the clean room to take up."""
     monitor = monitor_of(state)
     watched(monitor, cell)
-    return {"run": verdicts.wanted_audit(monitor.store, cell)}
+    return {"run": audits.wanted_audit(monitor.store, cell)}
 
 
 @post("/api/audit", sync_to_thread=True, status_code=202)

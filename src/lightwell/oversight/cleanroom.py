@@ -10,7 +10,8 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from lightwell.oversight.follow import Follower, UnreachableError, http_reader
+from lightwell.oversight.follow import Follower
+from lightwell.oversight.reading import UnreachableError, http_reader
 from lightwell.oversight.replay import SlateRecord, Sources, judge
 from lightwell.oversight.settings import CleanRoomSettings, SettingsError
 from lightwell.oversight.store import Store

@@ -11,9 +11,10 @@ from litestar.params import Parameter
 
 from lightwell.agreement.roster import Seat
 from lightwell.oversight import adopted, figures, transfers
-from lightwell.oversight.api import Refusal, monitor_of, watched
+from lightwell.oversight.api import monitor_of, watched
 from lightwell.oversight.entry_view import day, entry_json, entry_time, inclusion, sentence
 from lightwell.oversight.monitor import Monitor
+from lightwell.oversight.refusal import Refusal
 from lightwell.wire.entries import KINDS
 
 PAGES: Final = (

@@ -2,13 +2,13 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-import httpx
 import msgspec
 
 from lightwell.oversight import rules, tree
+from lightwell.oversight.reading import Read, UnreachableError
 from lightwell.oversight.store import Store
 from lightwell.wire import entries as kinds
 from lightwell.wire import merkle, tiles
@@ -17,15 +17,7 @@ from lightwell.wire.checkpoint import Checkpoint, CheckpointError, open_checkpoi
 from lightwell.wire.note import NoteError, Verifier
 from lightwell.wire.tiles import WIDTH
 
-Read = Callable[[str], bytes | None]
-"""Reads a path below the ledger's address; None when there is nothing at it."""
-
 _CHANGED: Final = "entry {index} is not the one that was there before"
-MAX_RESOURCE_BYTES: Final = 64 * 1024 * 1024
-
-
-class UnreachableError(ConnectionError):
-    """The cell did not answer, or answered with a server error."""
 
 
 class FollowStatus(msgspec.Struct):
@@ -34,30 +26,6 @@ class FollowStatus(msgspec.Struct):
     checked_at: float = 0.0
     reached_at: float = 0.0
     trouble: str = ""
-
-
-def http_reader(client: httpx.Client, url: str) -> Read:
-    """Return a reader of a cell's ledger over HTTP.
-
-    Args:
-        client: kept open between reads.
-        url: the cell's address, without `/ledger`.
-    """
-
-    def read(path: str) -> bytes | None:
-        try:
-            answer = client.get(f"{url}/ledger/{path}")
-        except httpx.HTTPError as error:
-            raise UnreachableError(type(error).__name__) from error
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if answer.status_code != httpx.codes.OK:
-            raise UnreachableError(f"status {answer.status_code}")
-        if len(answer.content) > MAX_RESOURCE_BYTES:
-            raise UnreachableError("an answer larger than any tile")
-        return answer.content
-
-    return read
 
 
 class Follower:

@@ -11,8 +11,9 @@ import httpx
 
 from lightwell.agreement.evidence import Evidence
 from lightwell.agreement.terms import TermStatus, evaluate
-from lightwell.oversight import adopted, transfers, verdicts
-from lightwell.oversight.follow import Follower, UnreachableError, http_reader
+from lightwell.oversight import adopted, audits, transfers
+from lightwell.oversight.follow import Follower
+from lightwell.oversight.reading import UnreachableError, http_reader
 from lightwell.oversight.settings import OversightSettings, SettingsError, WatchedCell
 from lightwell.oversight.store import Store
 from lightwell.oversight.witness import Witness
@@ -107,7 +108,7 @@ class Monitor:
             VerdictError: another was asked for a moment ago.
         """
         run = secrets.token_hex(8)
-        verdicts.want_audit(self.store, cell, run)
+        audits.want_audit(self.store, cell, run)
         return run
 
     # --- threads
@@ -134,7 +135,7 @@ class Monitor:
             problems = ledger.follower.audit()
         except UnreachableError:
             return
-        verdicts.raise_file_findings(self.store, ledger.cell, problems, "monitor")
+        audits.raise_file_findings(self.store, ledger.cell, problems, "monitor")
         with self.store.write() as db:
             # Older audits that nobody finished were answered by this one too.
             db.execute(

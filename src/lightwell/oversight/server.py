@@ -13,11 +13,10 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.static_files import create_static_files_router
 
 from lightwell.oversight import api, console
-from lightwell.oversight.api import Refusal
 from lightwell.oversight.board import BoardDesk
 from lightwell.oversight.monitor import Monitor
+from lightwell.oversight.refusal import Refusal, VerdictError
 from lightwell.oversight.settings import load_oversight
-from lightwell.oversight.verdicts import VerdictError
 
 FOLDER_VARIABLE: Final = "LIGHTWELL_OVERSIGHT"
 _STATIC: Final = Path(__file__).parent / "static"

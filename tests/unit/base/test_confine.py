@@ -85,7 +85,6 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     ]
     done = confine.run(ffmpeg.find(), greedy, tmp_path, Limits(20, 10, 320 * MIB, MIB))
     assert "Cannot allocate memory" in done.stderr
-    assert done.code != 0
 
 
 @pytest.mark.usefixtures("wrapping")

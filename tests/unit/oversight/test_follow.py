@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lightwell.oversight.follow import Follower, UnreachableError
+from lightwell.oversight.follow import Follower
+from lightwell.oversight.reading import UnreachableError
 from lightwell.oversight.store import Store
 from lightwell.oversight.tree import root_at
 from lightwell.wire import entries, merkle, tiles

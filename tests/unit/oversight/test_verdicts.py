@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lightwell.oversight import verdicts
+from lightwell.oversight import audits, verdicts
 from lightwell.oversight.follow import Follower
+from lightwell.oversight.refusal import VerdictError
 from lightwell.oversight.store import Store
-from lightwell.oversight.verdicts import LIVE, Verdict, VerdictBatch, VerdictError
+from lightwell.oversight.verdicts import LIVE, Verdict, VerdictBatch
 from lightwell.wire.checkpoint import Checkpoint, sign
 from tests.factories.seen_cell import SeenCell
 
@@ -88,7 +89,7 @@ def test_what_is_not_identical_is_counted_and_found(
 
 def test_audit_found_later_outweighs_the_live_verdict_and_is_not_covered_up(desk: Desk) -> None:
     desk.take(ALL, 7)
-    verdicts.want_audit(desk.store, "us", RUN)
+    audits.want_audit(desk.store, "us", RUN)
     desk.take(ALL | {4: "unopened"}, 7, RUN, done=True)
     assert desk.figures().mismatches == 1
     desk.take(ALL, 7)
@@ -96,10 +97,10 @@ def test_audit_found_later_outweighs_the_live_verdict_and_is_not_covered_up(desk
 
 
 def test_audit_is_finished_when_verdicts_and_files_are(desk: Desk) -> None:
-    verdicts.want_audit(desk.store, "us", RUN)
-    assert verdicts.wanted_audit(desk.store, "us") == RUN
+    audits.want_audit(desk.store, "us", RUN)
+    assert audits.wanted_audit(desk.store, "us") == RUN
     desk.take(ALL, 7, RUN, done=True)
-    assert verdicts.wanted_audit(desk.store, "us") is None
+    assert audits.wanted_audit(desk.store, "us") is None
     assert desk.figures(RUN).run == LIVE
     with desk.store.write() as db:
         db.execute("UPDATE runs SET tiles_done_at = 1 WHERE run = ?", (RUN,))
@@ -111,7 +112,7 @@ def test_audit_that_is_over_or_unknown_takes_no_verdicts(desk: Desk) -> None:
     with pytest.raises(VerdictError) as refused:
         desk.take(ALL, 7, RUN)
     assert refused.value.status == 404
-    verdicts.want_audit(desk.store, "us", RUN)
+    audits.want_audit(desk.store, "us", RUN)
     desk.take(ALL, 7, RUN, done=True)
     with pytest.raises(VerdictError) as refused:
         desk.take(ALL, 7, RUN)
@@ -119,9 +120,9 @@ def test_audit_that_is_over_or_unknown_takes_no_verdicts(desk: Desk) -> None:
 
 
 def test_audits_are_not_asked_for_in_a_rush(desk: Desk) -> None:
-    verdicts.want_audit(desk.store, "us", RUN)
+    audits.want_audit(desk.store, "us", RUN)
     with pytest.raises(VerdictError) as refused:
-        verdicts.want_audit(desk.store, "us", "f" * 16)
+        audits.want_audit(desk.store, "us", "f" * 16)
     assert refused.value.status == 429
 
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from lightwell.agreement.roster import seats_of
 from lightwell.apps.demo.check.disk import problems_at_rest
 from lightwell.apps.demo.check.planes import Planes
-from lightwell.apps.demo.check.run import STEPS, Result, not_taken, take_all, write_result
+from lightwell.apps.demo.check.run import STEPS, Result, not_taken, take, write_result
 from lightwell.apps.demo.check.steps import Clock, Step
 from lightwell.apps.demo.deployment import CELLS, Deployment, existing, prepare
 from lightwell.apps.demo.pictures import Picture
 from lightwell.apps.demo.seed import draw
-from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor, is_running
+from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor
 from lightwell.wire.note import Verifier
 
 CHECK_SECONDS = 138.0
@@ -48,7 +48,7 @@ def check_folder(
         if video is None:
             drawing.start()
         try:
-            with _running(console, folder, without) as (deployment, restart, at_rest):
+            with running(console, folder, without) as (deployment, restart, at_rest):
                 if video is None:
                     drawing.join()
                 planes = Planes(deployment, restart, clock, film, at_rest)
@@ -79,16 +79,29 @@ def _take(console: Console, planes: Planes) -> Result:
             console.print(f"{mark} {step.name:<24} {step.seconds:6.1f} s  ", end="")
             console.print(step.detail, markup=False, soft_wrap=True)
 
-        return take_all(planes, show, lambda name: status.update(f"{name} …"))
+        return take(planes, show, lambda name: status.update(f"{name} …"))
 
 
 @contextmanager
-def _running(
+def running(
     console: Console, folder: Path, without: frozenset[str]
 ) -> Iterator[tuple[Deployment, Callable[[], None], dict[str, list[str]]]]:
+    """Give a running demo: the one that runs on `folder` already, or one started for the time of the block.
+
+    Args:
+        console: where to say what is being waited for.
+        folder: the demo's folder.
+        without: processes to leave out when it is started.
+
+    Yields:
+        The demo, how to restart it, and by cell what was wrong with the ledger's files before it started.
+
+    Raises:
+        DemoError: it does not start.
+    """
     folder = folder.resolve()
     oversight = folder / "oversight"
-    if is_running(oversight):
+    if isrunning(oversight):
         deployment = existing(folder)
         if deployment is None:
             raise DemoError(f"{folder} is in use, but no demo is laid out in it")

@@ -21,7 +21,7 @@ from lightwell.apps.demo.pictures import Picture
 RENDER_SECONDS = 120
 PUBLISH_SECONDS = 300
 RETRY_SECONDS = 2.0
-_AHEAD = 4
+_AHEAD = 2
 """Clips of one cell that may be uploaded and not yet published, so that uploads do not pile up."""
 
 

@@ -1,18 +1,20 @@
 // Bytes, hex, base64 and SHA-256: the small change of every check.
 
+/** @typedef {Uint8Array<ArrayBuffer>} Bytes */
+
 const encoder = new TextEncoder();
 
-/** @param {string} text @returns {Uint8Array} its UTF-8 bytes */
+/** @param {string} text @returns {Bytes} its UTF-8 bytes */
 export const utf8 = (text) => encoder.encode(text);
 
-/** @param {Uint8Array} bytes @returns {string} lowercase hex */
+/** @param {Bytes} bytes @returns {string} lowercase hex */
 export function toHex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
  * @param {string} text lowercase hex
- * @returns {Uint8Array}
+ * @returns {Bytes}
  * @throws {TypeError} if it is not hex
  */
 export function fromHex(text) {
@@ -20,7 +22,7 @@ export function fromHex(text) {
   return Uint8Array.from({ length: text.length / 2 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
 
-/** @param {Uint8Array} bytes @returns {string} standard base64 with padding */
+/** @param {Bytes} bytes @returns {string} standard base64 with padding */
 export function toBase64(bytes) {
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
@@ -29,7 +31,7 @@ export function toBase64(bytes) {
 
 /**
  * @param {string} text standard base64 with padding
- * @returns {Uint8Array}
+ * @returns {Bytes}
  * @throws {TypeError} if it is not base64, or not the one way to write its bytes
  */
 export function fromBase64(text) {
@@ -44,7 +46,7 @@ export function fromBase64(text) {
   return bytes;
 }
 
-/** @param {...Uint8Array} parts @returns {Uint8Array} */
+/** @param {...Bytes} parts @returns {Bytes} */
 export function concat(...parts) {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -55,23 +57,23 @@ export function concat(...parts) {
   return out;
 }
 
-/** @param {Uint8Array} a @param {Uint8Array} b @returns {boolean} */
+/** @param {Bytes} a @param {Bytes} b @returns {boolean} */
 export function same(a, b) {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** @param {Uint8Array} bytes @returns {Promise<Uint8Array>} its SHA-256, 32 bytes */
+/** @param {Bytes} bytes @returns {Promise<Bytes>} its SHA-256, 32 bytes */
 export async function sha256(bytes) {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
-/** @param {Uint8Array} key @param {Uint8Array} message @returns {Promise<Uint8Array>} HMAC-SHA256, 32 bytes */
+/** @param {Bytes} key @param {Bytes} message @returns {Promise<Bytes>} HMAC-SHA256, 32 bytes */
 export async function hmacSha256(key, message) {
   const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return new Uint8Array(await crypto.subtle.sign("HMAC", imported, message));
 }
 
-/** @param {number} value a whole number below 2^53 @returns {Uint8Array} 8 bytes, big endian */
+/** @param {number} value a whole number below 2^53 @returns {Bytes} 8 bytes, big endian */
 export function uint64(value) {
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, BigInt(value));

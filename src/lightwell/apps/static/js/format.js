@@ -7,6 +7,9 @@ export function count(count) {
   return `${value.toFixed(1).replace(/\.0$/, "")}${unit}`;
 }
 
+/** @param {string} words @returns {string} with a capital and a full stop */
+export const sentence = (words) => words && `${words[0].toUpperCase()}${words.slice(1).replace(/\.?$/, ".")}`;
+
 /** @param {number} points @returns {string} with its sign: +412, −90 */
 export const signed = (points) => `${points < 0 ? "−" : "+"}${Math.abs(points).toLocaleString("en")}`;
 

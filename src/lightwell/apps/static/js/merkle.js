@@ -2,19 +2,21 @@
 
 import { concat, sha256 } from "./bytes.js";
 
-/** @param {Uint8Array} entry @returns {Promise<Uint8Array>} SHA-256(0x00 || entry) */
+/** @typedef {import("./bytes.js").Bytes} Bytes */
+
+/** @param {Bytes} entry @returns {Promise<Bytes>} SHA-256(0x00 || entry) */
 export const leafHash = (entry) => sha256(concat(Uint8Array.of(0), entry));
 
-/** @param {Uint8Array} left @param {Uint8Array} right @returns {Promise<Uint8Array>} SHA-256(0x01 || left || right) */
+/** @param {Bytes} left @param {Bytes} right @returns {Promise<Bytes>} SHA-256(0x01 || left || right) */
 const nodeHash = (left, right) => sha256(concat(Uint8Array.of(1), left, right));
 
 /**
  * The root that a leaf and its proof lead to (RFC 9162, section 2.1.3.2).
- * @param {Uint8Array} leaf 32 bytes
+ * @param {Bytes} leaf 32 bytes
  * @param {number} index place of the leaf
  * @param {number} size leaves in the tree
- * @param {Uint8Array[]} proof
- * @returns {Promise<Uint8Array>} 32 bytes
+ * @param {Bytes[]} proof
+ * @returns {Promise<Bytes>} 32 bytes
  * @throws {TypeError} the proof cannot be one for this place and size
  */
 export async function rootFromProof(leaf, index, size, proof) {

@@ -2,11 +2,13 @@
 
 import { concat, fromBase64, same, sha256, uint64, utf8 } from "./bytes.js";
 
+/** @typedef {import("./bytes.js").Bytes} Bytes */
+
 const ED25519 = 0x01;
 const COSIGNATURE = 0x04;
 
-/** @typedef {{name: string, type: number, keyId: Uint8Array, publicKey: Uint8Array, vkey: string}} Verifier */
-/** @typedef {{name: string, keyId: Uint8Array, signature: Uint8Array}} Signature */
+/** @typedef {{name: string, type: number, keyId: Bytes, publicKey: Bytes, vkey: string}} Verifier */
+/** @typedef {{name: string, keyId: Bytes, signature: Bytes}} Signature */
 /** @typedef {{text: string, signatures: Signature[]}} Note */
 
 /**
@@ -29,7 +31,7 @@ export async function readVerifier(vkey) {
 /**
  * The id under which a holder of this key cosigns checkpoints (type 0x04), whatever type the vkey has.
  * @param {Verifier} verifier
- * @returns {Promise<Uint8Array>} 4 bytes
+ * @returns {Promise<Bytes>} 4 bytes
  */
 async function cosignerId(verifier) {
   return (await sha256(concat(utf8(`${verifier.name}\n`), Uint8Array.of(COSIGNATURE), verifier.publicKey))).slice(0, 4);
@@ -53,7 +55,7 @@ export function splitNote(note) {
   return { text: note.slice(0, cut + 1), signatures };
 }
 
-/** @param {Uint8Array} publicKey 32 bytes @param {Uint8Array} message @param {Uint8Array} signature 64 bytes */
+/** @param {Bytes} publicKey 32 bytes @param {Bytes} message @param {Bytes} signature 64 bytes */
 async function ed25519(publicKey, message, signature) {
   if (signature.length !== 64) return false;
   const key = await crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);

@@ -25,7 +25,7 @@ export function remember(name, value) {
   }
 }
 
-/** @param {{media: Record<string, string>}} video @returns {string} the file fit for this screen and connection */
+/** @param {Record<string, any>} video @returns {string} the file fit for this screen and connection */
 export function fitFile(video) {
   const { "540": small, "720": large } = video.media;
   const asked = wish("quality");

@@ -5,6 +5,7 @@ import { canonical } from "./canonical.js";
 import { leafHash, rootFromProof } from "./merkle.js";
 import { cosignedBy, readVerifier, signedBy, splitNote } from "./note.js";
 
+/** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {"held" | "failed" | "unknown"} State */
 /** @typedef {{id: string, title: string, state: State, detail: string}} Step */
 /** @typedef {{video: string, score: number, source: string}} Line one line of a slate, as it was shown */
@@ -38,7 +39,7 @@ function must(truth, words) {
 /**
  * The canonical bytes of a slate.
  * @param {Line[]} lines in the order shown
- * @returns {Uint8Array}
+ * @returns {Bytes}
  */
 export function slateBytes(lines) {
   return utf8(canonical({ items: lines.map(({ score, source, video }) => ({ score, source, video })) }));
@@ -46,10 +47,10 @@ export function slateBytes(lines) {
 
 /**
  * The commitment of a slate: HMAC-SHA256 under its opening over its label and both digests.
- * @param {Uint8Array} opening at least 16 bytes
- * @param {Uint8Array} inputsDigest 32 bytes
- * @param {Uint8Array} slateDigest 32 bytes
- * @returns {Promise<Uint8Array>} 32 bytes
+ * @param {Bytes} opening at least 16 bytes
+ * @param {Bytes} inputsDigest 32 bytes
+ * @param {Bytes} slateDigest 32 bytes
+ * @returns {Promise<Bytes>} 32 bytes
  */
 export async function slateCommitment(opening, inputsDigest, slateDigest) {
   must(opening.length >= 16, "the opening is too short");
@@ -57,7 +58,7 @@ export async function slateCommitment(opening, inputsDigest, slateDigest) {
   return hmacSha256(opening, concat(utf8("lightwell/slate/v1\n"), inputsDigest, slateDigest));
 }
 
-/** @param {string} note a promise @returns {{origin: string, leaf: Uint8Array, by: number}} */
+/** @param {string} note a promise @returns {{origin: string, leaf: Bytes, by: number}} */
 function readPromise(note) {
   const [label, origin, leaf, by, end, ...rest] = splitNote(note).text.split("\n");
   must(label === "lightwell/promise/v1" && end === "" && rest.length === 0, "the promise is malformed");

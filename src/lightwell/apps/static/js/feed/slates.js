@@ -10,7 +10,7 @@ import { trustedKeys } from "../trust.js";
 /** @typedef {import("../verify.js").Verdict} Verdict */
 /** @typedef {import("../verify.js").InclusionVerdict} InclusionVerdict */
 /** @typedef {Record<string, any>} Video as GET /api/videos/{id} answers */
-/** @typedef {{place: number, score: number, source: string, video: Video, liked: boolean, follows: boolean, reasons: Reason[], slate?: Slate}} Item */
+/** @typedef {{place: number, score: number, source: string, video: Video, liked: boolean, follows: boolean, reasons: Reason[], promotion?: any, slate?: Slate}} Item */
 
 /** One answered slate: what was shown, its proof, and how far the check has come. */
 export class Slate extends EventTarget {

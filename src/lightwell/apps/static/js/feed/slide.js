@@ -1,7 +1,7 @@
 // One slide of the feed: poster, maker, caption, sound, the chip of its proof, and the rail of actions.
 
 import { el, fill, here, icon, turnIcon } from "../dom.js";
-import { ago, clock, count } from "../format.js";
+import { ago, clock, count, sentence } from "../format.js";
 import "../avatar.js";
 
 /** @typedef {import("./slates.js").Item} Item */
@@ -127,8 +127,8 @@ export class Slide {
     const [sign, head, rest] = /** @type {Record<string, [string, string, string]>} */ ({
       checking: ["dots", "Checking", "the receipt"],
       held: ["check", "Checked", "in your browser"],
-      failed: ["cross", "Not as promised", slate.words],
-      unknown: ["unknown", "Not known", slate.words],
+      failed: ["cross", "Not as promised", sentence(slate.words)],
+      unknown: ["unknown", "Not known", sentence(slate.words)],
     })[slate.state];
     fill(chip, icon(sign, "is-small"), el("b", {}, head), el("span", {}, rest));
   }

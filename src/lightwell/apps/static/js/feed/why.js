@@ -2,7 +2,7 @@
 
 import { brief } from "../bytes.js";
 import { el, fill, here, icon } from "../dom.js";
-import { signed, timeOfDay } from "../format.js";
+import { sentence, signed, timeOfDay } from "../format.js";
 import { openSheet } from "../sheet.js";
 
 /** @typedef {import("./slates.js").Item} Item */
@@ -46,9 +46,9 @@ export function drawProof(slate, card) {
   const cell = el("code", {}, here.cell);
   card.className = `proof-card is-${slate.state}`;
   if (slate.state === "failed") {
-    fill(card, el("h3", {}, icon("cross"), "Not as promised"), el("p", {}, `${slate.words} Slate `, name, ". ", link));
+    fill(card, el("h3", {}, icon("cross"), "Not as promised"), el("p", {}, `${sentence(slate.words)} Slate `, name, ". ", link));
   } else if (slate.state === "unknown") {
-    fill(card, el("h3", {}, icon("unknown"), "Not known"), el("p", {}, `${slate.words} Slate `, name, ". ", link));
+    fill(card, el("h3", {}, icon("unknown"), "Not known"), el("p", {}, `${sentence(slate.words)} Slate `, name, ". ", link));
   } else if (slate.state === "checking") {
     fill(card, el("h3", {}, icon("dots"), "Checking"), el("p", {}, "Slate ", name, "."));
   } else {

@@ -1,5 +1,7 @@
 // Reads one entry of a ledger from its public files, as C2SP tlog-tiles lays them out.
 
+/** @typedef {import("../bytes.js").Bytes} Bytes */
+
 const WIDTH = 256;
 
 /**
@@ -18,7 +20,7 @@ export function bundlePath(index, size) {
 }
 
 /**
- * @param {Uint8Array} bundle entries, each behind its length in two bytes, big endian
+ * @param {Bytes} bundle entries, each behind its length in two bytes, big endian
  * @param {number} place of the entry in the bundle
  * @returns {string} its text
  * @throws {TypeError} the bundle is malformed or has no such entry

@@ -2,7 +2,7 @@
 
 import { brief } from "../bytes.js";
 import { el, fill, find, here, icon, notice } from "../dom.js";
-import { moment } from "../format.js";
+import { moment, sentence } from "../format.js";
 import { receipts } from "../receipts.js";
 import { openReceipt } from "./open.js";
 
@@ -14,7 +14,7 @@ const TABS = /** @type {Record<string, string>} */ ({ for_you: "For you", follow
 function stepRow({ title, state, detail }) {
   const [sign, words] = { held: ["check", "held"], failed: ["cross", "did not hold"], unknown: ["unknown", "not known"] }[state];
   return el("li", { class: `step is-${state}` }, el("span", { class: "step-sign" }, icon(sign)),
-    el("div", {}, el("h3", {}, title, el("span", { class: "unseen" }, `: ${words}`)), el("p", {}, detail)));
+    el("div", {}, el("h3", {}, title, el("span", { class: "unseen" }, `: ${words}`)), el("p", {}, sentence(detail))));
 }
 
 /** @param {string} title @param {string} text canonical JSON */

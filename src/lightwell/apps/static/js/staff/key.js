@@ -2,13 +2,15 @@
 
 import { concat, fromBase64, fromHex, same, sha256, toBase64, toHex, utf8 } from "../bytes.js";
 
+/** @typedef {import("../bytes.js").Bytes} Bytes */
+
 /** PKCS #8 of an Ed25519 seed, without the seed (RFC 8410). */
 const PKCS8_HEAD = fromHex("302e020100300506032b657004220420");
 const ED25519 = 0x01;
 
-/** @typedef {{name: string, vkey: string, sign: (message: Uint8Array) => Promise<Uint8Array>}} SigningKey */
+/** @typedef {{name: string, vkey: string, sign: (message: Bytes) => Promise<Bytes>}} SigningKey */
 
-/** @param {string} text base64url @returns {Uint8Array} */
+/** @param {string} text base64url @returns {Bytes} */
 function fromBase64Url(text) {
   const plain = text.replaceAll("-", "+").replaceAll("_", "/");
   return fromBase64(plain.padEnd(Math.ceil(plain.length / 4) * 4, "="));

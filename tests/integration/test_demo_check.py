@@ -1,0 +1,109 @@
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lightwell.apps.demo.check.planes import Planes
+from lightwell.apps.demo.check.run import STEPS, Result, take
+from lightwell.apps.demo.check.steps import Clock
+from lightwell.apps.demo.checking import running
+
+PROVING = ("ledger_consistent", "replay_identical")
+
+
+def check(folder: Path, *more: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "lightwell", "demo", "--check", "--data", str(folder), *more]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def prove(folder: Path, without: frozenset[str] = frozenset()) -> Result:
+    """Start the demo in `folder` and take the proving steps alone."""
+    with running(Console(quiet=True), folder, without) as (deployment, restart, at_rest):
+        planes = Planes(deployment, restart, Clock(120), folder / "no film", at_rest)
+        try:
+            return take(planes, names=PROVING)
+        finally:
+            planes.close()
+
+
+def failed(result: Result) -> set[str]:
+    return {step.name for step in result.steps if not step.ok}
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo on which the whole journey was taken once and held."""
+    folder = tmp_path_factory.mktemp("demo")
+    code, said = check(folder / "data", "--json", str(folder / "result.json"))
+    assert code == 0, said
+    return folder
+
+
+@pytest.fixture
+def copy(used: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(used / "data", tmp_path / "data"))
+
+
+def test_the_whole_journey_holds_and_is_written_down(used: Path) -> None:
+    result = json.loads((used / "result.json").read_text())
+    assert [step["name"] for step in result["steps"]] == list(STEPS)
+    assert all(step["ok"] for step in result["steps"])
+    assert sum(step["seconds"] for step in result["steps"]) < 150
+    assert {canary["cell"] for canary in result["canaries"]} == {"us", "sg"}
+    assert {canary["category"] for canary in result["canaries"] if canary["cell"] == "us"} >= {
+        "user.contact.phone_number",
+        "user.contact.email",
+        "user.demographic.date_of_birth",
+        "user.contact.address",
+        "user.device.ip_address",
+    }
+
+
+def test_nothing_is_left_outside_the_three_planes_and_no_canary_in_clear(used: Path) -> None:
+    assert {entry.name for entry in (used / "data").iterdir()} == {"us", "sg", "oversight"}
+    mails = [
+        c["value"].encode()
+        for c in json.loads((used / "result.json").read_text())["canaries"]
+        if "@" in c["value"]
+    ]
+    files = [file for file in (used / "data").rglob("*") if file.is_file()]
+    assert not [file for file in files for mail in mails if mail in file.read_bytes()]
+
+
+def test_a_folder_used_before_is_proven_again_from_entry_0(copy: Path) -> None:
+    assert failed(prove(copy)) == set()
+
+
+def test_an_altered_slate_record_fails_the_replay_by_name(copy: Path) -> None:
+    with sqlite3.connect(copy / "us" / "cell.db") as db:
+        row, sealed = db.execute("SELECT rowid, sealed FROM slate_records ORDER BY rowid LIMIT 1").fetchone()
+        db.execute(
+            "UPDATE slate_records SET sealed = ? WHERE rowid = ?",
+            (sealed[:-1] + bytes([sealed[-1] ^ 1]), row),
+        )
+    assert failed(prove(copy)) == {"replay_identical"}
+
+
+@pytest.mark.parametrize("kind", ["0", "entries"])
+def test_an_altered_tile_fails_the_ledger_by_name(copy: Path, kind: str) -> None:
+    files = sorted(
+        (copy / "us" / "ledger" / "tile" / kind).rglob("*"), key=lambda file: file.stat().st_mtime_ns
+    )
+    newest = [file for file in files if file.is_file()][-1]
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    assert "ledger_consistent" in failed(prove(copy))
+
+
+def test_without_the_oversight_server_no_proof_passes(copy: Path) -> None:
+    assert failed(prove(copy, frozenset({"oversight"}))) == set(PROVING)
+
+
+def test_without_the_clean_room_the_replay_fails_by_name(copy: Path) -> None:
+    assert failed(prove(copy, frozenset({"cleanroom"}))) == {"replay_identical"}
