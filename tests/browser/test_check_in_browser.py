@@ -2,12 +2,15 @@
 
 import json
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
+from lightwell.wire.note import SigningKey
+from lightwell.wire.receipt import make_promise
 from tests.browser.conftest import Enter
 
 Answer = dict[str, Any]
@@ -47,8 +50,12 @@ def unsigned_promise(answer: Answer) -> None:
 
 
 def key_off_the_roster(answer: Answer) -> None:
-    # A well-formed key with a right hash, made for this test; nobody's seat.
-    answer["proof"]["vkey"] = "lightwell/us+c8b5b7f4+AeqYZ9zJ3Vv9y9Z0m2Zx2Nq4qv5bq0l3x6F9hJ8wC1zE"
+    # All else holds: the promise is truly signed, by a key of the ledger's name that is nobody's seat.
+    proof = answer["proof"]
+    key = SigningKey.generate(proof["origin"], secrets.token_bytes(32))
+    by = int(proof["promise"].split("\n")[3])
+    proof["promise"] = make_promise(key, proof["origin"], bytes.fromhex(proof["leaf"]), by)
+    proof["vkey"] = key.verifier().vkey()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def key_off_the_roster(answer: Answer) -> None:
         (other_entry, "The leaf is not the hash of the entry"),
         (later_promise, "The signature is not good"),
         (unsigned_promise, "Not a signed note"),
-        (key_off_the_roster, ""),
+        (key_off_the_roster, "The roster does not name this key"),
     ],
 )
 def test_altered_answer_is_not_called_checked(
@@ -102,7 +109,7 @@ def test_ledger_that_shows_another_tree_is_not_called_checked(enter: Enter, view
     page.click("[data-tab=newest]")
     chip = page.locator(".slide:not([inert]) .chip")
     expect(chip).to_have_class(re.compile("is-failed"), timeout=30_000)
-    expect(chip).to_contain_text("does not lead to the checkpoint's root")
+    expect(chip).to_contain_text("The proof does not lead to the checkpoint's root")
 
 
 def test_without_a_roster_the_mark_says_not_known(enter: Enter, viewer: tuple[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Makes small real clips with ffmpeg, each kind once a session."""
 
+import atexit
 import functools
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from lightwell.base import ffmpeg
 
 _folder = Path(tempfile.mkdtemp(prefix="lightwell-clips-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
 def make(name: str, *arguments: str) -> Path:
@@ -18,11 +20,6 @@ def make(name: str, *arguments: str) -> Path:
         command = [str(ffmpeg.find()), "-nostdin", "-v", "error", "-y", *arguments, str(target)]
         subprocess.run(command, check=True, capture_output=True)
     return target
-
-
-def discard() -> None:
-    """Remove everything that was made."""
-    shutil.rmtree(_folder, ignore_errors=True)
 
 
 def _picture(size: str, rate: int, seconds: float) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from litestar import Litestar, Request, Response, get
 from litestar.concurrency import sync_to_thread
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
@@ -117,7 +117,9 @@ def build_app(cell: Cell) -> Litestar:
             *pages.routes,
             read_status,
             read_agreement,
-            create_static_files_router(path="/static", directories=[STATIC]),
+            create_static_files_router(
+                path="/static", directories=[STATIC], cache_control=CacheControlHeader(no_cache=True)
+            ),
         ],
         dependencies={
             "cell": Provide(_cell, sync_to_thread=False),

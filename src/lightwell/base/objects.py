@@ -1,5 +1,6 @@
 """Named blobs of one cell in a local folder or an S3 bucket, with the same calls on both."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -30,12 +31,28 @@ class Objects:
             self._store = from_url(location, client_options={"timeout": timedelta(seconds=30)})
 
     def put(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, whole or not at all."""
+        """Store `data` under `key`, whole or not at all; it is durable when this returns."""
         obstore.put(self._store, key, data)
+        self._make_durable(key)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store the file at `path` under `key`, whole or not at all, without holding it in memory."""
+        """Store the file at `path` under `key`, as `put` does, without holding it in memory."""
         obstore.put(self._store, key, path)
+        self._make_durable(key)
+
+    def _make_durable(self, key: str) -> None:
+        # The local store renames a finished file into place but does not wait for the disk.
+        if self._root is None:
+            return
+        file = self._root / key
+        for path in (file, *file.parents):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            if path == self._root:
+                return
 
     def get(self, key: str) -> bytes:
         """Return all bytes under `key`.

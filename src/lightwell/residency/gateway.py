@@ -249,6 +249,9 @@ def _receive(cell: Cell, sender: str, envelope: Envelope, body: bytes) -> tuple[
                 raise TransferRefusal("transfer-reused")
             return [], []
         message = check_message(cell, session, flow, envelope.message)
+        # A peer speaks of what was made at home, never in another cell's name.
+        if getattr(message, "origin_cell", sender) != sender:
+            raise TransferRefusal("wrong-sender")
         awaited = {
             name: _announce(session, sender, flow, name, sha) for name, sha in media_of(message).items()
         }

@@ -17,7 +17,7 @@ from lightwell.apps.demo.check.steps import Clock, Step
 from lightwell.apps.demo.deployment import CELLS, Deployment, existing, prepare
 from lightwell.apps.demo.pictures import Picture
 from lightwell.apps.demo.seed import draw
-from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor
+from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor, is_running
 from lightwell.wire.note import Verifier
 
 CHECK_SECONDS = 138.0
@@ -101,7 +101,7 @@ def running(
     """
     folder = folder.resolve()
     oversight = folder / "oversight"
-    if isrunning(oversight):
+    if is_running(oversight):
         deployment = existing(folder)
         if deployment is None:
             raise DemoError(f"{folder} is in use, but no demo is laid out in it")

@@ -14,11 +14,10 @@ import { trustedKeys } from "../trust.js";
 
 /** One answered slate: what was shown, its proof, and how far the check has come. */
 export class Slate extends EventTarget {
-  /** @param {Item[]} items @param {any} promotion @param {Proof} proof @param {string} tab */
-  constructor(items, promotion, proof, tab) {
+  /** @param {Item[]} items @param {Proof} proof @param {string} tab */
+  constructor(items, proof, tab) {
     super();
     this.items = items;
-    this.promotion = promotion;
     this.proof = proof;
     this.tab = tab;
     /** @type {"checking" | "held" | "failed" | "unknown"} */
@@ -89,7 +88,7 @@ export class Slate extends EventTarget {
  */
 export async function fetchSlate(tab) {
   const answer = await get(`/api/feed?tab=${tab}&k=10`);
-  const slate = new Slate(answer.items, answer.promotion ?? null, answer.proof, tab);
+  const slate = new Slate(answer.items, answer.proof, tab);
   for (const item of slate.items) item.slate = slate;
   void slate.check();
   return slate;
