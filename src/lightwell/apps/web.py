@@ -9,14 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Litestar, Request, Response, get
-from litestar.concurrency import sync_to_thread
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
-from litestar.utils.sync import AsyncCallable
 
 from lightwell import __version__
 from lightwell.agreement.load import digest
@@ -65,15 +63,6 @@ _HEADERS = {
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-
-async def _call_in_thread(self: AsyncCallable, *args: Any, **kwargs: Any) -> Any:
-    return await sync_to_thread(self.func, *args, **kwargs)
-
-
-# Litestar 2.25 registers a handler again when another method joins its path, and does not know its own
-# wrapper for asynchronous: it then wraps it twice and answers with a coroutine that nobody awaits.
-AsyncCallable.__call__ = _call_in_thread  # type: ignore[method-assign]
 
 
 def create_app(folder: str | None = None) -> Litestar:

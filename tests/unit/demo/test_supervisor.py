@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightwell.apps.demo.supervisor import Child, DemoError, Supervisor, is_running, read_state
+from lightwell.apps.demo.supervisor import Attached, Child, DemoError, Supervisor, is_running, read_state
 
 
 def sleeper(folder: Path, name: str = "us worker") -> Child:
@@ -103,3 +103,10 @@ def test_children_of_a_killed_supervisor_are_ended_by_the_next(tmp_path: Path) -
     second = Supervisor(tmp_path)
     assert first._running["us worker"].wait(5) == -signal.SIGKILL
     second.release()
+
+
+def test_a_check_is_not_restarted_by_another(tmp_path: Path) -> None:
+    with Supervisor(tmp_path) as supervisor:
+        supervisor.start([sleeper(tmp_path)])
+        with pytest.raises(DemoError, match="another check"):
+            Attached(tmp_path).restart()

@@ -43,8 +43,10 @@ def demo(
         _refuse(f"{video}: no such file")
     if not check and (video or json_file):
         _refuse("--video and --json belong to --check")
-    # As Ctrl-C: whoever ends this process politely gets the same orderly end.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell that starts this in the background has SIGINT ignored: Ctrl-C is to work all the same. And
+    # whoever ends this process politely, or closes its terminal, gets the same orderly end.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     console = Console(highlight=False)
     try:
         if check:

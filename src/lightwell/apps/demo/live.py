@@ -15,7 +15,7 @@ from lightwell.apps.demo.person import Person, Unexpected
 from lightwell.apps.demo.personas import DEMO_VIEWER, Clip, clips
 from lightwell.apps.demo.seed import Seeder, SeedError, enter
 from lightwell.apps.demo.signins import show_addresses, show_sign_ins, show_what_to_try
-from lightwell.apps.demo.supervisor import Supervisor
+from lightwell.apps.demo.supervisor import RESTART_SIGNAL, Supervisor
 from lightwell.apps.demo.viewers import Viewers
 
 _TURN_SECONDS = 0.25
@@ -33,6 +33,9 @@ def run(console: Console, folder: Path, without: frozenset[str]) -> None:
         DemoError: another demo runs on the folder, or a process does not start.
     """
     began = time.monotonic()
+    restart = threading.Event()
+    # Before anything starts: until there is a handler, the signal would end this process.
+    signal.signal(RESTART_SIGNAL, lambda *_: restart.set())
     with Supervisor(folder.resolve() / "oversight") as supervisor:
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=True)
@@ -42,20 +45,18 @@ def run(console: Console, folder: Path, without: frozenset[str]) -> None:
         life = _Life(console, deployment, began)
         try:
             life.start()
-            _watch(console, supervisor, life)
+            _watch(supervisor, life, restart)
         except KeyboardInterrupt:
             console.print("\nStopping …")
         finally:
             # A second Ctrl-C would leave processes behind: ending takes ten seconds at most.
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             life.stop()
     console.print("Stopped. The same command goes on where this ended.")
 
 
-def _watch(console: Console, supervisor: Supervisor, life: "_Life") -> None:
-    restart = threading.Event()
-    signal.signal(signal.SIGHUP, lambda *_: restart.set())
+def _watch(supervisor: Supervisor, life: "_Life", restart: threading.Event) -> None:
     while True:
         if restart.is_set():
             restart.clear()
@@ -79,7 +80,7 @@ class _Life:
         self._urls = {cell: deployment.urls[cell] for cell in CELLS}
         self._notebooks = {cell: Notebook(deployment.cell(cell)) for cell in CELLS}
         folders = {cell: deployment.cell(cell) / "drawn" for cell in CELLS}
-        self._seeder = Seeder(self._urls, self._notebooks, folders)
+        self._seeder = Seeder(self._urls, self._notebooks, folders, self._note)
         self._viewers = Viewers(self._urls, self._notebooks, self._note)
         self._wanted = clips()
         self._news: list[str] = []

@@ -49,6 +49,12 @@ class Notebook:
             self.notes.clips[key] = video_id
             self._write()
 
+    def forget_clip(self, key: str) -> None:
+        """Take back that a clip was uploaded."""
+        with self._lock:
+            self.notes.clips.pop(key, None)
+            self._write()
+
     def remember_agreement(self, digest: str) -> None:
         """Note that the agreement of this digest was adopted."""
         with self._lock:

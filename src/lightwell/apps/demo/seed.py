@@ -36,9 +36,17 @@ class Seeder:
         urls: address of each cell by name.
         notebooks: what the demo remembers of each cell, by name.
         folder: where a clip lies between being drawn and being uploaded, by cell.
+        on_trouble: called with one sentence when a cell refuses a clip; the others are made all the same.
     """
 
-    def __init__(self, urls: dict[str, str], notebooks: dict[str, Notebook], folder: dict[str, Path]) -> None:
+    def __init__(
+        self,
+        urls: dict[str, str],
+        notebooks: dict[str, Notebook],
+        folder: dict[str, Path],
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._on_trouble = on_trouble
         self._urls = urls
         self._notebooks = notebooks
         self._folder = folder
@@ -121,7 +129,10 @@ class Seeder:
                     waiting.remove(entry)
                     self._publish_counted(clip, on_published)
                 elif status == "refused":
-                    raise ValueError("the cell refused a clip that the demo drew")
+                    # Forgotten, so that the next start of the demo makes it again.
+                    waiting.remove(entry)
+                    self._notebooks[cell].forget_clip(clip.key)
+                    self._on_trouble(f"The {cell} cell refused the clip {clip.key}; its log says why.")
             if len(waiting) <= allowed:
                 return
             if time.monotonic() > deadline:

@@ -16,6 +16,8 @@ import msgspec
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+RESTART_SIGNAL = signal.SIGUSR1
+"""Asks a running demo to restart its processes; not SIGHUP, which a closed terminal sends."""
 _LOG_KEPT_BYTES = 4 * 1024 * 1024
 
 
@@ -50,11 +52,15 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a running demo tells those who want to attach to it; `generation` grows with each restart."""
+    """What a running demo tells those who want to attach to it.
+
+    `generation` grows with each restart; `restarts` says whether it restarts when it is asked to.
+    """
 
     supervisor: Process
     generation: int
     ready: bool
+    restarts: bool
     processes: dict[str, Process]
 
 
@@ -182,6 +188,7 @@ class Supervisor:
             supervisor=_recognise(os.getpid()),
             generation=self._generation,
             ready=ready,
+            restarts=signal.getsignal(RESTART_SIGNAL) not in (signal.SIG_DFL, signal.SIG_IGN),
             processes={name: _recognise(p.pid) for name, p in self._running.items() if p.poll() is None},
         )
         draft = self._folder / "demo.state.new"
@@ -221,7 +228,9 @@ class Attached:
         before = read_state(self._folder)
         if before is None:
             raise DemoError("the running demo has ended")
-        os.kill(before.supervisor.pid, signal.SIGHUP)
+        if not before.restarts:
+            raise DemoError("what runs on this folder is another check, which restarts for itself only")
+        os.kill(before.supervisor.pid, RESTART_SIGNAL)
         deadline = time.monotonic() + 2 * START_SECONDS
         while time.monotonic() < deadline:
             state = read_state(self._folder)
