@@ -193,7 +193,7 @@ async def _staff(request: Request[Any, Any, Any], state: State) -> Principal:
     return found
 
 
-def _refuse_foreign_origin(request: Request[Any, Any, Any]) -> None:
+async def _refuse_foreign_origin(request: Request[Any, Any, Any]) -> None:
     # A browser names the page a request comes from; another site's page may not act with our cookies.
     origin = request.headers.get("origin")
     if origin and request.method in _UNSAFE and urlsplit(origin).netloc != request.headers.get("host"):

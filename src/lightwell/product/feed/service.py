@@ -12,8 +12,9 @@ from lightwell.base.clock import minute_s, now_s
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import not_found
 from lightwell.ledger.queue import enqueue
-from lightwell.product import social, videos
+from lightwell.product import social
 from lightwell.product.accounts import Account
+from lightwell.product.feed.cards import Cards
 from lightwell.product.feed.group_commit import GroupCommit, Prepared
 from lightwell.product.feed.models import RankingPolicyRow, SlateRecordRow
 from lightwell.product.feed.serving import Serving
@@ -68,6 +69,7 @@ class Feed:
         self._commit = GroupCommit(cell.database)
         self._key = cell.vault.signing_key("ledger")
         self._vkey = self._key.verifier().vkey()
+        self._cards = Cards()
         self._origin = f"lightwell/{cell.settings.cell}"
 
     def close(self) -> None:
@@ -85,7 +87,11 @@ class Feed:
         Raises:
             Problem: 503 when there is nothing to rank from yet.
         """
-        prepared, inputs, opening, body = await asyncio.to_thread(self._prepare, account, tab, k)
+        if self._cell.database.is_sqlite:
+            # An embedded database answers in microseconds; a thread would cost more than it frees.
+            prepared, inputs, opening, body = self._prepare(account, tab, k)
+        else:
+            prepared, inputs, opening, body = await asyncio.to_thread(self._prepare, account, tab, k)
         await self._commit.durable(prepared)
         promise = make_promise(self._key, self._origin, prepared.leaf, now_s() + PROMISE_SECONDS)
         body["proof"] = {
@@ -113,7 +119,7 @@ class Feed:
                 request=Request(tab=tab, k=k, hour=now_s() // 3600),
                 viewer=_viewer(cell, account, state),
             )
-            ranked, cards, inputs = _rank_what_is_there(session, snapshot, policy, inputs)
+            ranked, cards, inputs = self._rank_what_is_there(session, snapshot, policy, inputs)
             raw_inputs, raw_slate = inputs_bytes(inputs), slate_bytes(ranked.slate)
             opening = secrets.token_bytes(16)
             committed = commitment.commit(
@@ -134,19 +140,18 @@ class Feed:
         prepared = Prepared(account.account_id, leaf_hash(entries.encode(entry)), committed, sealed, entry)
         return prepared, raw_inputs, opening, body
 
-
-def _rank_what_is_there(
-    session: ReadSession, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
-) -> tuple[Ranked, dict[str, dict[str, Any]], SlateInputs]:
-    """Rank; a video taken down since the snapshot becomes a recorded input and the slate is ranked again."""
-    while True:
-        ranked = pipeline.rank(snapshot, policy, inputs)
-        shown = [item.video for item in ranked.slate.items]
-        cards = videos.views(session, shown)
-        gone = [video for video in shown if video not in cards]
-        if not gone:
-            return ranked, cards, inputs
-        inputs = msgspec.structs.replace(inputs, withdrawn=sorted({*inputs.withdrawn, *gone}))
+    def _rank_what_is_there(
+        self, session: ReadSession, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+    ) -> tuple[Ranked, dict[str, dict[str, Any]], SlateInputs]:
+        """Rank; a video taken down since the snapshot becomes a recorded input and the slate is ranked again."""
+        while True:
+            ranked = pipeline.rank(snapshot, policy, inputs)
+            shown = [item.video for item in ranked.slate.items]
+            cards = self._cards.of(session, shown)
+            gone = [video for video in shown if video not in cards]
+            if not gone:
+                return ranked, cards, inputs
+            inputs = msgspec.structs.replace(inputs, withdrawn=sorted({*inputs.withdrawn, *gone}))
 
 
 def _present(ranked: Ranked, cards: dict[str, dict[str, Any]], state: social.ViewerState) -> dict[str, Any]:
