@@ -143,7 +143,7 @@ class Feed:
     def _rank_what_is_there(
         self, session: ReadSession, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
     ) -> tuple[Ranked, dict[str, dict[str, Any]], SlateInputs]:
-        """Rank; a video taken down since the snapshot becomes a recorded input and the slate is ranked again."""
+        """Rank; a video taken down since the snapshot becomes a recorded input, and it ranks again."""
         while True:
             ranked = pipeline.rank(snapshot, policy, inputs)
             shown = [item.video for item in ranked.slate.items]
