@@ -3,7 +3,7 @@
 import threading
 import time
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from lightwell.base.errors import Problem
 from lightwell.base.telemetry import log
@@ -15,6 +15,10 @@ from lightwell.residency.cell import Cell
 
 _log = log("feed.serving")
 _LOOK_SECONDS = 0.5
+_NEWEST = select(
+    select(func.max(SnapshotRow.number)).scalar_subquery(),
+    select(func.max(RankingPolicyRow.number)).scalar_subquery(),
+)
 
 
 class Serving:
@@ -30,6 +34,7 @@ class Serving:
         self._looked_at = 0.0
         self._snapshot: Snapshot | None = None
         self._policy: RankingPolicy | None = None
+        self._newest: object = None
 
     def current(self) -> tuple[Snapshot, RankingPolicy]:
         """Return what to rank with.
@@ -49,6 +54,9 @@ class Serving:
 
     def _look(self) -> None:
         with self._cell.database.read() as session:
+            newest = session.execute(_NEWEST).one()
+            if newest == self._newest:
+                return
             policy = session.execute(
                 select(RankingPolicyRow.digest, RankingPolicyRow.body, RankingPolicyRow.leaf)
                 .order_by(RankingPolicyRow.number.desc())
@@ -68,6 +76,9 @@ class Serving:
                 if self._snapshot is None or self._snapshot.digest != digest:
                     self._load(digest)
                 break
+        # Looked through once and for all only when the newest of both are in the ledger.
+        if {row.leaf for row in (*policy[:1], *snapshots[:1])} <= in_ledger.keys():
+            self._newest = newest
 
     def _load(self, digest: str) -> None:
         snapshot = Snapshot.from_bytes(self._cell.objects.get(f"snapshots/{digest}"))
