@@ -31,14 +31,14 @@ def test_person_signs_up_uploads_publishes_and_finds_the_video(enter: Enter) -> 
     page.wait_for_selector('.done[data-status="published"]', timeout=90_000)
     page.click("text=Watch it")
     expect(page.locator(".caption")).to_have_text("from the browser #first")
-    until(page, "document.querySelector('.player.is-ready').currentTime > 0.2")
+    until(page, "document.querySelector('.player.is-ready')?.currentTime > 0.2")
 
 
 def test_video_recorded_in_the_page_is_published(enter: Enter, viewer: tuple[str, str]) -> None:
     page = enter("/create", viewer[1])
     page.click("#record")
     page.wait_for_selector(".live")
-    until(page, "document.querySelector('.live').readyState >= 2")
+    until(page, "document.querySelector('.live')?.readyState >= 2")
     page.click(".record")
     page.wait_for_timeout(2500)
     page.click(".record")

@@ -36,14 +36,11 @@ def worker(folder: Annotated[Path, typer.Argument(help="The folder of a cell.")]
 
 
 @app.command()
-def web(
-    folder: Annotated[Path, typer.Argument(help="The folder of a cell.")],
-    workers: Annotated[int, typer.Option(help="Processes that answer.", min=1, max=64)] = 1,
-) -> None:
+def web(folder: Annotated[Path, typer.Argument(help="The folder of a cell.")]) -> None:
     """Run the web processes of a cell at the address its settings name."""
     from lightwell.apps.serve import serve
 
-    serve(folder, workers)
+    serve(folder)
 
 
 @app.command()

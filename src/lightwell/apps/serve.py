@@ -12,12 +12,11 @@ from granian.log import LogLevels
 from lightwell.base.settings import load
 
 
-def serve(folder: Path, workers: int) -> None:
+def serve(folder: Path) -> None:
     """Serve the cell in `folder` at its own address until a signal ends it.
 
     Args:
-        folder: the cell's folder.
-        workers: number of processes.
+        folder: the cell's folder; its settings say where, and by how many processes.
 
     Raises:
         SettingsError: the folder is not a cell's.
@@ -31,7 +30,7 @@ def serve(folder: Path, workers: int) -> None:
         address=address.hostname or "127.0.0.1",
         port=address.port or 80,
         interface=Interfaces.ASGI,
-        workers=workers,
+        workers=settings.web_processes,
         loop=Loops.uvloop,
         log_access=False,
         log_level=LogLevels.warning,
@@ -42,4 +41,4 @@ def serve(folder: Path, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), workers=1)
+    serve(Path(sys.argv[1]))

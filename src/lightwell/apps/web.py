@@ -1,6 +1,7 @@
 """The web process of a cell: every feature's routes under one policy for errors, headers and sign-in."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,6 +85,9 @@ def build_app(cell: Cell) -> Litestar:
         background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
         app.state.cell = cell
         app.state.feed = feed = Feed(cell)
+        # What is loaded by now stays: the collector need not walk it again in the middle of an answer.
+        gc.collect()
+        gc.freeze()
         try:
             yield
         finally:

@@ -46,6 +46,7 @@ class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upload_limit_bytes: int = 512 * MIB
     checkpoint_milliseconds: int = 150
     snapshot_seconds: float = 2.0
+    web_processes: int = 2
 
     @property
     def database_url(self) -> str:

@@ -164,10 +164,9 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-find("#file").addEventListener("change", (/** @type {Event} */ event) => {
-  const [file] = /** @type {HTMLInputElement} */ (event.target).files ?? [];
-  if (file) begin(file);
-});
+const input = /** @type {HTMLInputElement} */ (find("#file"));
+const picked = () => input.files?.[0] && begin(input.files[0]);
+input.addEventListener("change", picked);
 const drop = find("#drop");
 for (const name of ["dragover", "dragleave", "drop"]) {
   drop.addEventListener(name, (/** @type {DragEvent} */ event) => {
@@ -201,6 +200,8 @@ const wanted = new URLSearchParams(location.search).get("sound");
 if (wanted) {
   fetchSounds().then((sounds) => choose(sounds.find(({ sound_id: id }) => id === wanted) ?? null), () => undefined);
 }
+// On a slow line a person may have picked one before this module was here.
+picked();
 get("/api/status").then(({ suspended }) => {
   const order = suspended.find((/** @type {{scope: string}} */ { scope }) => scope === "uploads");
   if (order) {
