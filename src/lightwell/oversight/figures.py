@@ -157,6 +157,9 @@ def replay_words(replay: verdicts.ReplayFigures) -> dict[str, str]:
     if replay.mismatches or replay.missing:
         wrong = replay.mismatches + replay.missing
         return {"share": f"{share} %", "word": f"{wrong:,} wrong", "tone": "breach"}
+    waiting = replay.slates - replay.replayed
+    if waiting > 0:
+        return {"share": f"{share} %", "word": f"{waiting:,} waiting", "tone": "unknown"}
     return {"share": f"{share} %", "word": "exact", "tone": "proof"}
 
 

@@ -1,5 +1,8 @@
 """What the demo tells the person at the terminal: where it answers, how to sign in as whom, what to try."""
 
+import shutil
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 from rich.console import Console
@@ -61,15 +64,17 @@ def show_what_to_try(console: Console, deployment: Deployment) -> None:
     us, oversight = deployment.urls["us"], deployment.urls["oversight"]
     key = deployment.oversight / "keys" / "authority.key"
     board = deployment.cell("us") / "roster.toml"
+    # As this shell would find it: on its path, or beside the Python that runs the demo.
+    lightwell = "lightwell" if shutil.which("lightwell") else str(Path(sys.executable).with_name("lightwell"))
     tries = (
         f"Watch: sign in at {us} and swipe; tap [green]Checked[/green] for the proof, Why for the reasons.",
         f"Make: {us}/create takes a film from disk or from the camera and sets it to a sound.",
         f"Follow the monitor: {oversight} counts slates replayed while you swipe.",
         f"Ask as staff abroad for @{DEMO_VIEWER.handle}'s e-mail, see the refusal at {oversight}/access.",
-        f"Stop uploads: lightwell order suspend uploads --key {key} --cell {us}",
-        f"And again: lightwell order lift uploads --key {key} --cell {us}",
+        f"Stop uploads: {lightwell} order suspend uploads --key {key} --cell {us}",
+        f"And again: {lightwell} order lift uploads --key {key} --cell {us}",
         f"Verify: curl -s '{oversight}/api/reports/latest?cell=us' > report.txt; "
-        f"lightwell report verify report.txt --roster {board}",
+        f"{lightwell} report verify report.txt --roster {board}",
     )
     console.print("\nWhat to try:", style="bold")
     for line in tries:
