@@ -22,7 +22,7 @@ from tests.factories.cells import found_cell
 from lightwell.base import ffmpeg
 from lightwell.product import sounds
 from lightwell.product.accounts.service import SignUp, sign_up
-from lightwell.product.sounds.library import LIBRARY
+from lightwell.product.sounds.pieces import LIBRARY
 from lightwell.product.sounds.queries import object_key
 from lightwell.product.sounds.service import sound_id
 from lightwell.product.videos import drafts, rendering, service, uploads

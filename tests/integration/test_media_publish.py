@@ -17,7 +17,7 @@ from lightwell.ledger.models import LedgerEntry
 from lightwell.product import sounds
 from lightwell.product.sounds import SoundRow
 from lightwell.product.sounds import service as sounds_service
-from lightwell.product.sounds.library import LIBRARY
+from lightwell.product.sounds.pieces import LIBRARY
 from lightwell.product.videos import (
     UploadRow,
     VideoRow,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lightwell.product.sounds.arrangement import STEPS_A_BEAT, Piece, perform
-from lightwell.product.sounds.library import LIBRARY
+from lightwell.product.sounds.pieces import LIBRARY
 from lightwell.product.sounds.service import sound_id
 from lightwell.product.sounds.synthesis import RATE, VOICES, drum, note
 

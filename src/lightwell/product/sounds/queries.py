@@ -9,7 +9,7 @@ from lightwell.base.errors import not_found
 from lightwell.product.sounds.models import SoundRow
 
 
-def library(session: ReadSession) -> list[SoundRow]:
+def all_sounds(session: ReadSession) -> list[SoundRow]:
     """Return every sound, by title."""
     return list(session.scalars(select(SoundRow).order_by(SoundRow.title, SoundRow.sound_id)))
 

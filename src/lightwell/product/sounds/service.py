@@ -12,8 +12,8 @@ from lightwell.base import ffmpeg
 from lightwell.base.clock import now_ms
 from lightwell.base.confine import Limits
 from lightwell.product.sounds.arrangement import Piece, perform
-from lightwell.product.sounds.library import LIBRARY
 from lightwell.product.sounds.models import SoundRow
+from lightwell.product.sounds.pieces import LIBRARY
 from lightwell.product.sounds.queries import object_key
 from lightwell.product.sounds.synthesis import RATE
 from lightwell.residency.cell import Cell

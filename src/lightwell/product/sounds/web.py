@@ -18,7 +18,7 @@ from lightwell.residency.cell import Cell
 def list_sounds(cell: Cell) -> dict[str, Any]:
     """List every sound, by title."""
     with cell.database.read() as session:
-        return {"sounds": [queries.view(row) for row in queries.library(session)]}
+        return {"sounds": [queries.view(row) for row in queries.all_sounds(session)]}
 
 
 @route("/media/sounds/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
