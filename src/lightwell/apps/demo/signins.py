@@ -71,8 +71,8 @@ def show_what_to_try(console: Console, deployment: Deployment) -> None:
         f"Make: {us}/create takes a film from disk or from the camera and sets it to a sound.",
         f"Follow the monitor: {oversight} counts slates replayed while you swipe.",
         f"Ask as staff abroad for @{DEMO_VIEWER.handle}'s e-mail, see the refusal at {oversight}/access.",
-        f"Stop uploads: {lightwell} order suspend uploads --key {key} --cell {us}",
-        f"And again: {lightwell} order lift uploads --key {key} --cell {us}",
+        f"Stop uploads: {lightwell} order suspend uploads --key {key} --cell us --url {oversight}",
+        f"And again: {lightwell} order lift uploads --key {key} --cell us --url {oversight}",
         f"Verify: curl -s '{oversight}/api/reports/latest?cell=us' > report.txt; "
         f"{lightwell} report verify report.txt --roster {board}",
     )
