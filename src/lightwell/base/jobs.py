@@ -1,10 +1,14 @@
 """Durable jobs: DBOS over an embedded database in the cell's folder, or over the cell's own PostgreSQL."""
 
+import sqlite3
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from dbos import DBOS, DBOSConfig
+from sqlalchemy import Engine, event
 
 from lightwell.base.settings import CellSettings
 
@@ -13,6 +17,20 @@ POLL_SECONDS: Final = 0.1
 _END_SECONDS: Final = 5
 # One name for all versions of the code: jobs begun before an update are finished after it.
 _VERSION: Final = "lightwell-1"
+
+
+# From Python 3.12 on DBOS asks SQLite for milliseconds by unixepoch('subsec'), which SQLite knows since 3.42
+# only; Python is often built with an older one, where that gives NULL and no job could start.
+_NEEDS_SUBSECONDS: Final = sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42)
+
+
+def _teach_subseconds(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.create_function("unixepoch", 1, lambda _modifier: time.time())
+
+
+if _NEEDS_SUBSECONDS:
+    event.listen(Engine, "connect", _teach_subseconds)
 
 
 @contextmanager
