@@ -10,6 +10,8 @@ from lightwell.residency.cell import Cell
 
 _log = log("crossing")
 _LOOK_SECONDS = 0.5
+# Two transactions may commit in another order than their videos' times; none takes this long.
+_OVERLAP_MS = 10 * 60 * 1000
 
 
 class Herald:
@@ -24,6 +26,7 @@ class Herald:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._told: set[str] = set()
+        self._since = 0
 
     def run(self, stop: threading.Event) -> None:
         """Hand over until `stop` is set."""
@@ -36,7 +39,9 @@ class Herald:
     def tell(self) -> int:
         """Hand over what is new; return how many videos."""
         with self._cell.database.read() as session:
-            rows = [row for row in videos.published_here(session) if row.video_id not in self._told]
+            rows = [
+                row for row in videos.published_here(session, self._since) if row.video_id not in self._told
+            ]
         for row in rows:
             message, keys = videos.public_video(row), videos.media_keys(row.video_id)
             for peer in self._cell.settings.peers:
@@ -47,4 +52,5 @@ class Herald:
                     reason = str(problem.extra.get("reason"))
                     _log.warning("a video may not cross", peer=peer.cell, reason=reason)
             self._told.add(row.video_id)
+            self._since = max(self._since, (row.published_at or 0) - _OVERLAP_MS)
         return len(rows)

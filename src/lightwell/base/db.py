@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import BigInteger, Engine, Integer, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from lightwell.base.labels import check_table
+
+# SQLite numbers rows by itself only in a plain INTEGER key.
+COUNTER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Model(DeclarativeBase):

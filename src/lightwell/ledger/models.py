@@ -3,11 +3,8 @@
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lightwell.base.db import Model
+from lightwell.base.db import COUNTER, Model
 from lightwell.base.labels import label
-
-# SQLite counts up by itself only on a column it knows as INTEGER.
-_COUNTER = BigInteger().with_variant(Integer(), "sqlite")
 
 # Entries are public by design: they hold commitments and codes, never personal data.
 _PUBLIC = label("system.operations", "public")
@@ -22,7 +19,7 @@ class LedgerEntry(Model):
 
     __tablename__ = "ledger_entries"
 
-    entry_id: Mapped[int] = mapped_column(_COUNTER, primary_key=True, autoincrement=True, info=_PUBLIC)
+    entry_id: Mapped[int] = mapped_column(COUNTER, primary_key=True, autoincrement=True, info=_PUBLIC)
     leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32), index=True, info=_PUBLIC)
     entry: Mapped[bytes] = mapped_column(LargeBinary, info=_PUBLIC)
     entry_index: Mapped[int | None] = mapped_column(BigInteger, unique=True, info=_PUBLIC)

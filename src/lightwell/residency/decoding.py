@@ -89,7 +89,7 @@ def _from_text(text: str) -> Iterator[str | bytes]:
     stripped = text.strip()
     if stripped[:1] in ("{", "[", '"'):
         with suppress(ValueError, RecursionError):
-            yield from _strings(json.loads(stripped))
+            yield from strings(json.loads(stripped))
     if "%" in text:
         raw = unquote_to_bytes(text)
         if raw != text.encode("utf-8", "replace"):
@@ -105,16 +105,17 @@ def _from_text(text: str) -> Iterator[str | bytes]:
             continue
 
 
-def _strings(value: object) -> Iterator[str]:
+def strings(value: object) -> Iterator[str]:
+    """Yield every text and number, as text, inside decoded JSON, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
             yield key
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
 

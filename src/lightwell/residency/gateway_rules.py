@@ -1,7 +1,6 @@
 """What both ends of a transfer check: form, flow, labels, decision, tripwires, media and budget."""
 
 import re
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
@@ -16,6 +15,7 @@ from lightwell.ledger.queue import enqueue
 from lightwell.residency import media_metadata, tripwires
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal, Refused, Resource
+from lightwell.residency.decoding import strings
 from lightwell.residency.gateway_models import IncomingTransfer, OutgoingTransfer
 from lightwell.residency.messages import Message, message_type
 from lightwell.wire import canonical
@@ -150,7 +150,7 @@ def check_message(cell: Cell, session: ReadSession, flow: Flow, fields: dict[str
     for name, digest in media_of(message).items():
         if name not in flow.media or not _DIGEST.fullmatch(digest):
             raise TransferRefusal("media-unknown")
-    trip = tripwires.find(session, cell.vault, _texts(fields))
+    trip = tripwires.find(session, cell.vault, strings(fields))
     if trip is not None:
         raise TransferRefusal("tripwire", f"{REASONS['tripwire']} ({trip.why})")
     return message
@@ -233,17 +233,3 @@ def record_refusal(cell: Cell, transfer: str, flow: str, peer: str, reason: str)
     )
     with cell.database.write() as session:
         enqueue(session, entry)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        yield str(value)

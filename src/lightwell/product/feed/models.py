@@ -1,9 +1,9 @@
 """The stored form of the feed: which snapshots and policies served, and every slate's sealed record."""
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lightwell.base.db import Model
+from lightwell.base.db import COUNTER, Model
 from lightwell.base.labels import Sealed, label
 
 
@@ -13,7 +13,7 @@ class SnapshotRow(Model):
     __tablename__ = "snapshots"
 
     number: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"),
+        COUNTER,
         primary_key=True,
         autoincrement=True,
         info=label("system.operations", "interop"),
@@ -29,7 +29,7 @@ class RankingPolicyRow(Model):
     __tablename__ = "ranking_policies"
 
     number: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"),
+        COUNTER,
         primary_key=True,
         autoincrement=True,
         info=label("system.operations", "interop"),

@@ -1,9 +1,9 @@
 """The stored form of what viewers do: one sealed row an event, in the order they were accepted."""
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lightwell.base.db import Model
+from lightwell.base.db import COUNTER, Model
 from lightwell.base.labels import Sealed, label
 
 
@@ -13,9 +13,8 @@ class ViewerEventRow(Model):
     __tablename__ = "viewer_events"
     __table_args__ = (UniqueConstraint("account_id", "event_id"),)
 
-    # SQLite numbers rows by itself only in a plain INTEGER key.
     sequence: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"),
+        COUNTER,
         primary_key=True,
         autoincrement=True,
         info=label("system.operations", "interop"),
