@@ -26,8 +26,8 @@ demo: setup
 	@$(BIN)/lightwell demo --data $(DATA)
 
 test: .venv/dev.done
-	@tools/system.sh bwrap chromium postgres || true
-	$(BIN)/python -m pytest $(ARGS)
+	@tools/system.sh bwrap chromium postgres golang || true
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.done
 	$(BIN)/ruff check .

@@ -14,6 +14,11 @@ MEASURES = {
     "feed_http": "bench.feed_http",
     "next_swipe": "bench.next_swipe",
     "demo_start": "bench.demo_start",
+    "ledger_append": "bench.ledger_append",
+    "ledger_proof": "bench.ledger_proof",
+    "ledger_verify": "bench.ledger_verify",
+    "ledger_cost": "bench.ledger_cost",
+    "ledger_fuzz": "bench.ledger_fuzz",
 }
 OUT = Path(__file__).parents[1] / "build" / "bench.json"
 

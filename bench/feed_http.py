@@ -36,7 +36,8 @@ def measure() -> list[dict[str, Any]]:
         cell = Cell.open(deployment.cell("us"), process="bench")
         videos = insert_catalogue(cell, VIDEOS)
         cell.close()
-        children = [child for child in deployment.children() if child.name in ("us web", "us worker")]
+        # The oversight server too: without its cosignature no checkpoint is public, and nothing serves.
+        children = [c for c in deployment.children() if c.name in ("us web", "us worker", "oversight")]
         supervisor = stack.enter_context(Supervisor(deployment.oversight))
         supervisor.start(children)
         cookies = _viewers(deployment, videos)

@@ -17,6 +17,7 @@ from litestar.testing import TestClient
 
 from lightwell.apps.web import build_app
 from lightwell.residency.cell import Cell
+from tests import s3_server
 from tests.factories.cells import found_cell
 
 # Two busy cores make any deadline a matter of luck; what a rule says does not depend on time.
@@ -122,6 +123,24 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     conninfo = request.getfixturevalue("postgres_database")
     _empty(conninfo)
     yield conninfo.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[s3_server.S3Server]:
+    """A running S3 server."""
+    if not s3_server.is_installed():
+        missing("SeaweedFS")
+    server = s3_server.S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3: s3_server.S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`s3://` address of an empty prefix in a bucket; the environment tells clients how to reach it."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3.new_prefix()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A running cell with its worker, witness and clean room, a few published clips, and a real browser."""
 
+import re
 import secrets
 import shutil
 import time
@@ -7,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from lightwell.apps.demo.deployment import Deployment, prepare
 from lightwell.apps.demo.person import Details, Person
 from lightwell.apps.demo.supervisor import Supervisor
+from lightwell.wire.keys import SigningKey
+from tests.browser.receipts_page import CHIP, RECEIPTS, open_list
 from tests.conftest import missing
 from tests.factories import clips
 
@@ -31,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.chromium)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
@@ -42,7 +45,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     laid_out = prepare(tmp_path_factory.mktemp("deployment"), fixed_ports=False)
     wanted = [child for child in laid_out.children() if not child.name.startswith("sg ")]
@@ -51,7 +54,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield laid_out
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def url(deployment: Deployment) -> str:
     return deployment.urls["us"]
 
@@ -82,7 +85,7 @@ def fresh_handle(start: str) -> str:
     return f"{start}.{secrets.token_hex(3)}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def maker(url: str) -> Iterator[str]:
     """The handle of a maker who has published `CLIPS` videos."""
     with Person(url) as person:
@@ -135,3 +138,20 @@ def enter(browser: Browser, url: str) -> Iterator[Enter]:
     for context in contexts:
         context.close()
     assert not troubles
+
+
+@pytest.fixture
+def ledger_key(deployment: Deployment) -> SigningKey:
+    """The private key of the ledger, as an operator holds it who means ill."""
+    return SigningKey.from_text((deployment.cell("us") / "keys" / "ledger.key").read_text("ascii"))
+
+
+@pytest.fixture
+def watched(enter: Enter, viewer: tuple[str, str]) -> Page:
+    """A page of a viewer whose first slates are kept, in the ledger and cosigned, and held when checked."""
+    page = enter("/", viewer[1])
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    until(page, f"{RECEIPTS}.then((list) => list.length && list.every(({{place}}) => place?.signed))")
+    open_list(page)
+    expect(page.locator("#sum .notice")).to_have_class(re.compile("is-proof"))
+    return page

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from lightwell.wire.note import SigningKey
-from lightwell.wire.receipt import make_promise
+from lightwell.wire.keys import SigningKey
+from lightwell.wire.promise import make_promise
 from tests.browser.conftest import Enter
 
 Answer = dict[str, Any]

@@ -9,7 +9,7 @@ from lightwell.base.settings import CellSettings, write
 from lightwell.product import feed
 from lightwell.residency.cell import Cell
 from lightwell.residency.keys import KeyVault
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 AGREEMENTS = Path(__file__).parents[2] / "agreements"
 

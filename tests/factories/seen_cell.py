@@ -20,7 +20,8 @@ from lightwell.recommender.record import Request, SlateInputs, inputs_bytes, sla
 from lightwell.wire import commitment, entries, merkle, tiles
 from lightwell.wire.checkpoint import Checkpoint, sign
 from lightwell.wire.edge import Edge
-from lightwell.wire.note import COSIGNATURE, SigningKey, join_note, parse_signatures, split_note
+from lightwell.wire.keys import COSIGNATURE, SigningKey
+from lightwell.wire.note import join_note, parse_signatures, split_note
 from lightwell.wire.witnessing import encode_request
 from tests.factories.cells import AGREEMENTS
 from tests.unit.recommender import worlds

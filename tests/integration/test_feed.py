@@ -1,26 +1,33 @@
 """The feed through HTTP, on both databases: committed, durable, private, replayable, live."""
 
 import hashlib
+import itertools
 import json
 import secrets
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from sqlalchemy import text
+from sqlalchemy import text, update
 
+from lightwell.ledger.models import LedgerState
+from lightwell.ledger.sequencer import Sequencer
+from lightwell.oversight.replay import SlateRecord
+from lightwell.product.feed.padding import Padding
 from lightwell.recommender import pipeline
 from lightwell.recommender.policy import parse
 from lightwell.recommender.record import read_inputs, slate_bytes
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 from lightwell.wire import commitment, entries, signed_request
+from lightwell.wire.keys import SigningKey, Verifier
 from lightwell.wire.merkle import leaf_hash
-from lightwell.wire.note import SigningKey, Verifier
-from lightwell.wire.receipt import open_promise
+from lightwell.wire.promise import open_promise
 from tests.factories.catalogue import publish_catalogue, sequence, video_id
+from tests.factories.ledger import all_entries
 from tests.factories.people import sign_up
 
 Client = TestClient[Litestar]
@@ -271,3 +278,30 @@ def test_a_viewer_who_has_seen_everything_gets_no_error(client: Client, cell: Ce
     report(client, *(event("watch", video, 8000) for video in videos))
     shown = [item["video"]["video_id"] for item in slate(client)["items"]]
     assert len(shown) == len(set(shown))
+
+
+def test_padding_fills_batches_and_the_clean_room_alone_can_tell_it(client: Client, cell: Cell) -> None:
+    publish_catalogue(cell)
+    sign_up(client)
+    settings = msgspec.structs.replace(cell.settings, ledger_pad_to=8)
+    key = cell.vault.signing_key("ledger")
+    # Another process than the one that made the catalogue servable: it takes the lease over.
+    with cell.database.write() as session:
+        session.execute(update(LedgerState).values(holder="", lease_until=0))
+    sequencer = Sequencer(settings, cell.database, key, Padding(cell).add)
+    sizes = []
+    for _ in range(3):
+        slate(client)
+        checkpoint = sequencer.run_once()
+        assert checkpoint is not None
+        sizes.append(checkpoint.size)
+    sequencer.close()
+    assert {later - earlier for earlier, later in itertools.pairwise(sizes)} == {8}
+    served = [entries.decode(data) for data in all_entries(cell.settings, cell.database)]
+    found = [entry for entry in served if isinstance(entry, entries.SlateServed)]
+    commitments = ",".join(entry.commitment for entry in found)
+    answer = clean_room(client, cell, f"/cleanroom/records?commitments={commitments}")
+    judged = [msgspec.convert(record, SlateRecord) for record in answer.json()["records"]]
+    assert len(judged) == len(found)
+    assert sum(record.padding == "" for record in judged) == 3
+    assert len({(e.at, e.snapshot, e.policy, len(e.commitment)) for e in found}) <= 2

@@ -1,4 +1,4 @@
-"""The sequencer on both databases: one order, one writer, and files that can be made again."""
+"""The sequencer on both databases and both storages: one order, one writer, and no fork whatever is lost."""
 
 import shutil
 import threading
@@ -7,24 +7,28 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import text, update
 
 from lightwell.base.db import Database
 from lightwell.base.settings import CellSettings
 from lightwell.ledger import assignment as assignment_module
-from lightwell.ledger import fsck
-from lightwell.ledger.files import LedgerFiles
-from lightwell.ledger.integrated import integrated
-from lightwell.ledger.models import LedgerEntry, LedgerState
+from lightwell.ledger import places as places_module
+from lightwell.ledger.errors import LedgerCorruptError
+from lightwell.ledger.models import LedgerBatch, LedgerEntry, LedgerState
+from lightwell.ledger.places import integrated
 from lightwell.ledger.queue import enqueue, enqueue_many
-from lightwell.ledger.sequencer import LedgerCorruptError, Sequencer
-from lightwell.wire import entries, tiles
+from lightwell.ledger.sequencer import Sequencer
+from lightwell.ledger.storage import open_storage, read_tile_file
+from lightwell.wire import entries
+from lightwell.wire.audit import audit
 from lightwell.wire.checkpoint import Checkpoint, open_checkpoint
 from lightwell.wire.entries import Entry, PolicyAdopted
+from lightwell.wire.keys import SigningKey
 from lightwell.wire.merkle import EMPTY_ROOT, leaf_hash
-from lightwell.wire.note import SigningKey
 
+FOLD_AT = 1_024
 KEY = SigningKey.generate("lightwell/us", bytes(32))
 
 
@@ -36,10 +40,16 @@ def database(database_url: str) -> Iterator[Database]:
     opened.dispose()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> CellSettings:
+@pytest.fixture(params=["folder", "bucket"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> CellSettings:
+    ledger = request.getfixturevalue("bucket") if request.param == "bucket" else "file"
     return CellSettings(
-        cell="us", region="us", url="http://us.test", folder=tmp_path / "us", checkpoint_milliseconds=10
+        cell="us",
+        region="us",
+        url="http://us.test",
+        folder=tmp_path / "us",
+        ledger=ledger,
+        checkpoint_milliseconds=10,
     )
 
 
@@ -60,24 +70,22 @@ def queue(database: Database, facts: list[Entry]) -> list[bytes]:
 
 
 def published(settings: CellSettings) -> Checkpoint:
-    note = settings.path("ledger/checkpoint").read_text()
-    return open_checkpoint(note, KEY.verifier(), origin="lightwell/us").checkpoint
+    note = open_storage(settings).read("checkpoint")
+    assert note is not None
+    return open_checkpoint(note.decode(), KEY.verifier(), origin="lightwell/us").checkpoint
 
 
 def in_files(settings: CellSettings) -> list[int]:
     """Check every file from outside and return the numbers of the entries in order."""
-    folder = settings.path("ledger")
-    assert fsck.check_folder(folder, KEY.verifier()).problems == ()
     found: list[int] = []
-    size = published(settings).size
-    for path in [name for name in tiles.paths(size) if name.startswith("tile/entries/")]:
-        _, index, width = tiles.parse_path(path)
-        data = LedgerFiles(folder).read_tile_file(path)
-        for raw in tiles.decode_bundle(data or b"", width):
-            entry = entries.decode(raw)
-            assert isinstance(entry, PolicyAdopted)
-            found.append(entry.at)
-        assert len(found) == index * 256 + width
+
+    def look(_: int, data: bytes) -> None:
+        entry = entries.decode(data)
+        assert isinstance(entry, PolicyAdopted)
+        found.append(entry.at)
+
+    storage = open_storage(settings)
+    assert audit(lambda path: read_tile_file(storage, path), published(settings), look) == []
     return found
 
 
@@ -180,13 +188,13 @@ def test_entries_queued_at_once_by_many_are_each_there_once(
             queue(database, numbered(3, lane * 1000 + n * 3))
 
     def is_done() -> bool:
-        return settings.path("ledger/checkpoint").exists() and published(settings).size == 240
+        note = open_storage(settings).read("checkpoint")
+        return note is not None and published(settings).size == 240
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(produce, range(4)))
     deadline = time.monotonic() + 60
     while not is_done() and running.is_alive() and time.monotonic() < deadline:
-        sequencer.wake()
         time.sleep(0.02)
     stop.set()
     running.join(10)
@@ -198,78 +206,131 @@ def test_entries_queued_at_once_by_many_are_each_there_once(
         assert own == sorted(own)
 
 
-def test_a_lost_folder_is_written_again_from_the_database(
+@pytest.mark.parametrize("join_at", [2, 100])
+def test_where_an_entry_stands_is_known_however_long_ago_it_was_published(
+    join_at: int,
+    sequencer: Sequencer,
+    database: Database,
+    settings: CellSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(places_module, "JOIN_AT", join_at)
+    monkeypatch.setattr(places_module, "FOLD_AT", FOLD_AT)
+    leaves: list[bytes] = []
+    for count in (3, 300, FOLD_AT, 5, FOLD_AT - 6, 1, 7, FOLD_AT, FOLD_AT, FOLD_AT + 1, 9):
+        leaves += queue(database, numbered(count, len(leaves)))
+        while sequencer.run_once():
+            pass
+    sample = [*range(0, len(leaves), 97), 2, 3, 302, 303, FOLD_AT + 302, FOLD_AT + 303, len(leaves) - 1]
+    with database.read() as session:
+        found = integrated(session, [leaves[at] for at in sample])
+        assert found == {leaves[at]: at for at in sample}
+        assert integrated(session, [leaf_hash(b"unknown"), leaves[5][:11] + bytes(21)]) == {}
+
+
+def test_a_published_entry_is_kept_once_in_the_files_and_not_in_the_database(
     sequencer: Sequencer, database: Database, settings: CellSettings
 ) -> None:
     queue(database, numbered(600))
-    before = sequencer.run_once()
-    sequencer.close()
-    shutil.rmtree(settings.path("ledger"))
-    again = Sequencer(settings, database, KEY)
-    assert again.run_once() == before
+    sequencer.run_once()
+    with database.read() as session:
+        assert session.query(LedgerEntry).count() == session.query(LedgerBatch).count() == 0
     assert in_files(settings) == list(range(600))
 
 
-@pytest.mark.parametrize("path", ["checkpoint", "tile/0/002.p/88", "tile/1/000.p/2", "tile/entries/002.p/88"])
-def test_a_damaged_edge_is_written_again_from_the_database(
-    path: str, sequencer: Sequencer, database: Database, settings: CellSettings
-) -> None:
+def test_shuffled_batches_hold_the_same_entries(database: Database, settings: CellSettings) -> None:
+    shuffled = Sequencer(msgspec.structs.replace(settings, ledger_shuffle=True), database, KEY)
+    for first in (0, 300):
+        queue(database, numbered(300, first))
+        shuffled.run_once()
+    shuffled.close()
+    found = in_files(settings)
+    assert found[:300] != list(range(300))
+    assert sorted(found[:300]) == list(range(300))
+    assert sorted(found[300:]) == list(range(300, 600))
+
+
+@pytest.fixture
+def grown(database: Database, tmp_path: Path) -> CellSettings:
+    """A cell whose ledger of 600 entries lies in a folder, its writer gone."""
+    settings = CellSettings(cell="us", region="us", url="http://us.test", folder=tmp_path / "us")
+    writer = Sequencer(settings, database, KEY)
     queue(database, numbered(600))
-    before = sequencer.run_once()
-    sequencer.close()
-    file = settings.path("ledger") / path
+    writer.run_once()
+    writer.close()
+    return settings
+
+
+def refuses(settings: CellSettings, database: Database, what: str) -> None:
+    """Assert that a new writer signs nothing, with or without entries that wait, and says why."""
+    file = settings.path("ledger/checkpoint")
+    before = file.read_bytes() if file.exists() else None
+    for _ in range(2):
+        writer = Sequencer(settings, database, KEY)
+        with pytest.raises(LedgerCorruptError, match=what):
+            writer.run_once()
+        writer.close()
+        queue(database, numbered(1, 600))
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_a_lost_folder_signs_nothing(database: Database, grown: CellSettings) -> None:
+    shutil.rmtree(grown.path("ledger"))
+    refuses(grown, database, "the checkpoint of 600 entries is gone")
+
+
+@pytest.mark.parametrize("path", ["checkpoint", "tile/0/002.p/88", "tile/1/000.p/2", "tile/entries/002.p/88"])
+def test_a_damaged_edge_signs_nothing(path: str, database: Database, grown: CellSettings) -> None:
+    file = grown.path("ledger") / path
     file.write_bytes(file.read_bytes()[:-3] + b"abc")
-    again = Sequencer(settings, database, KEY)
-    queue(database, numbered(1, 600))
-    again.run_once()
-    again.run_once()
-    assert before is not None
-    assert in_files(settings) == list(range(601))
-    again.close()
+    refuses(grown, database, "damaged|do not lead")
 
 
-def test_an_older_checkpoint_put_back_is_overtaken_consistently(
-    sequencer: Sequencer, database: Database, settings: CellSettings
-) -> None:
-    queue(database, numbered(300))
-    sequencer.run_once()
-    old = settings.path("ledger/checkpoint").read_bytes()
-    queue(database, numbered(300, 300))
-    newest = sequencer.run_once()
-    sequencer.close()
-    settings.path("ledger/checkpoint").write_bytes(old)
-    again = Sequencer(settings, database, KEY)
-    assert again.run_once() == newest
-    again.close()
+def test_an_older_ledger_put_back_signs_nothing(database: Database, grown: CellSettings) -> None:
+    old = grown.path("ledger/checkpoint").read_bytes()
+    queue(database, numbered(300, 600))
+    writer = Sequencer(grown, database, KEY)
+    writer.run_once()
+    writer.close()
+    grown.path("ledger/checkpoint").write_bytes(old)
+    refuses(grown, database, "files hold 600 entries, 900 were published")
 
 
-def test_an_older_database_put_back_signs_nothing(
-    sequencer: Sequencer, database: Database, settings: CellSettings
-) -> None:
-    queue(database, numbered(10))
-    sequencer.run_once()
-    sequencer.close()
+def test_an_older_database_put_back_signs_nothing(database: Database, grown: CellSettings) -> None:
     with database.write() as session:
         session.execute(update(LedgerState).values(assigned_size=4, integrated_size=4))
-        session.execute(update(LedgerEntry).where(LedgerEntry.entry_index >= 4).values(entry_index=None))
-    before = settings.path("ledger/checkpoint").read_bytes()
-    with pytest.raises(LedgerCorruptError):
-        Sequencer(settings, database, KEY).run_once()
-    assert settings.path("ledger/checkpoint").read_bytes() == before
+    refuses(grown, database, "files hold 600 entries, the database only 4")
 
 
-def test_an_entry_altered_in_the_database_is_not_written(
-    sequencer: Sequencer, database: Database, settings: CellSettings
-) -> None:
-    queue(database, numbered(10))
-    sequencer.run_once()
-    sequencer.close()
-    shutil.rmtree(settings.path("ledger"))
+def test_a_database_of_another_tree_signs_nothing(database: Database, grown: CellSettings) -> None:
     with database.write() as session:
-        session.execute(update(LedgerEntry).where(LedgerEntry.entry_index == 3).values(entry=b"{}"))
-    with pytest.raises(LedgerCorruptError):
-        Sequencer(settings, database, KEY).run_once()
-    assert not settings.path("ledger/checkpoint").exists()
+        session.execute(update(LedgerState).values(root=bytes(32)))
+    refuses(grown, database, "disagree on the root")
+
+
+def test_what_was_published_but_not_marked_so_is_marked_by_the_next_writer(
+    database: Database, settings: CellSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Sequencer(settings, database, KEY)
+    leaves = queue(database, numbered(600))
+    with monkeypatch.context() as patch:
+        patch.setattr(assignment_module, "record_places", fail_once)
+        with pytest.raises(OSError, match="power"):
+            writer.run_once()
+    writer.close()
+    assert published(settings).size == 600
+    with database.read() as session:
+        assert integrated(session, leaves[:1]) == {}
+    again = Sequencer(settings, database, KEY)
+    assert again.run_once() is None
+    with database.read() as session:
+        assert integrated(session, [leaves[599]]) == {leaves[599]: 599}
+        assert session.query(LedgerEntry).count() == 0
+    again.close()
+
+
+def fail_once(*_: object) -> None:
+    raise OSError("power cut")
 
 
 def test_a_database_that_is_away_for_a_while_does_not_end_the_sequencer(
@@ -284,7 +345,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_the_sequencer(
     with database.write() as session:
         session.execute(text("ALTER TABLE away RENAME TO ledger_state"))
     deadline = time.monotonic() + 10
-    while not settings.path("ledger/checkpoint").exists() and time.monotonic() < deadline:
+    while open_storage(settings).read("checkpoint") is None and time.monotonic() < deadline:
         time.sleep(0.05)
     stop.set()
     running.join(10)

@@ -13,14 +13,14 @@ from litestar.testing import TestClient
 
 from lightwell.base.db import Database
 from lightwell.base.errors import Problem
-from lightwell.base.settings import CellSettings, WitnessSettings
+from lightwell.base.settings import CellSettings
 from lightwell.ledger import fsck, serve
 from lightwell.ledger.queue import enqueue_many
 from lightwell.ledger.sequencer import Sequencer
-from lightwell.wire import merkle
+from lightwell.wire import merkle, trust
 from lightwell.wire.checkpoint import open_checkpoint
 from lightwell.wire.entries import PolicyAdopted
-from lightwell.wire.note import COSIGNATURE, SigningKey
+from lightwell.wire.keys import COSIGNATURE, SigningKey
 
 KEY = SigningKey.generate("lightwell/us", bytes(32))
 WITNESS = SigningKey.generate("witness", bytes([1]) * 32, COSIGNATURE)
@@ -53,10 +53,13 @@ class Host:
 
 @pytest.fixture
 def host(database_url: str, tmp_path: Path) -> Iterator[Host]:
-    witness = WitnessSettings(url="http://127.0.0.1:1/witness/us", vkey=WITNESS.verifier().vkey())
     settings = CellSettings(
-        cell="us", region="us", url="http://us.test", folder=tmp_path / "us", witnesses=(witness,)
+        cell="us", region="us", url="http://us.test", folder=tmp_path / "us", ledger_policy="ledger.policy"
     )
+    settings.folder.mkdir()
+    vkey = WITNESS.verifier().vkey()
+    policy = f"witness outside {vkey} http://127.0.0.1:1/witness/us\nquorum none\n"
+    settings.path("ledger.policy").write_text(policy)
     database = Database(database_url)
     database.create_all()
     yield Host(settings, database, Vault())
@@ -155,3 +158,10 @@ def test_status_says_which_witness_is_down(client: Client, host: Host) -> None:
     (witness,) = status["witnesses"]
     assert (witness["name"], witness["cosigned_size"]) == ("witness", 0)
     assert witness["problem"] == "no answer: ConnectError"
+
+
+def test_the_policy_the_cell_keeps_to_is_there_for_readers(client: Client) -> None:
+    policy = trust.parse(client.get("/ledger/policy").content)
+    assert policy.quorum == "none"
+    assert [known.verifier for known in policy.logs] == [KEY.verifier()]
+    assert [known.verifier for known in policy.witnesses.values()] == [WITNESS.verifier()]

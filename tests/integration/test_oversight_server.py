@@ -1,11 +1,13 @@
 """The monitor on real HTTP cells: it follows, witnesses, takes verdicts, judges, reports, shows pages."""
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from litestar.testing import TestClient
 
@@ -13,10 +15,13 @@ from lightwell.agreement.orders import make_order
 from lightwell.agreement.roster import Seat
 from lightwell.oversight import report
 from lightwell.oversight.cleanroom import CleanRoom
-from lightwell.oversight.monitor import read_key
+from lightwell.oversight.monitor import WITNESS_MLDSA_KEY, read_key
 from lightwell.oversight.server import create_app
-from lightwell.wire import entries, tiles
-from lightwell.wire.note import Verifier
+from lightwell.oversight.settings import SettingsError, write_oversight
+from lightwell.wire import entries, merkle, tiles
+from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, Verifier
+from lightwell.wire.note import NOTE_LIMIT
+from lightwell.wire.promise import make_promise
 from tests.factories.seen_cell import SeenCell, cleanroom_settings, key, oversight_folder
 
 PAGES = (
@@ -28,7 +33,7 @@ PAGES = (
 class Watch:
     """An oversight server over two cells, and the clean room of the first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mldsa: bool = False) -> None:
         self.cells = {name: SeenCell(name) for name in ("us", "sg")}
         self.servers = [cell.listen() for cell in self.cells.values()]
         settings = oversight_folder(folder / "oversight", list(self.cells.values()))
@@ -36,6 +41,10 @@ class Watch:
         witness = read_key(folder / "oversight" / "keys" / "witness.key")
         self.seats = [Seat("board", k.name, k.verifier().vkey()) for k in self.board]
         self.seats.append(Seat("witness", "oversight", witness.verifier().vkey()))
+        if mldsa:
+            second = key(witness.name, MLDSA_COSIGNATURE)
+            (folder / "oversight" / WITNESS_MLDSA_KEY).write_text(second.text())
+            self.seats.append(Seat("witness", "oversight", second.verifier().vkey()))
         for cell in self.cells.values():
             cell.adopt(self.seats)
         self.http = TestClient(create_app(str(settings.folder)))
@@ -156,6 +165,107 @@ def test_cosigned_checkpoint_shows_its_witness(watch: Watch) -> None:
     stale = us.ask_witness(watch.http, "/witness/us", 1)
     assert (stale.status_code, stale.text, stale.headers["content-type"]) == (409, "3\n", "text/x.tlog.size")
     assert us.ask_witness(watch.http, "/witness/eu", 0).status_code == 404
+
+
+def test_what_the_witness_cosigned_is_served_to_anybody(watch: Watch) -> None:
+    us = watch.cells["us"]
+    origin = hashlib.sha256(b"lightwell/us").hexdigest()
+    path = f"/witness/us/{origin}/checkpoint"
+    assert watch.http.get(path).status_code == 404
+    assert us.ask_witness(watch.http, "/witness/us", 0).status_code == 200
+    answer = watch.http.get(path)
+    assert (answer.status_code, answer.text) == (200, us.files["checkpoint"].decode())
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    for wrong in (f"/witness/sg/{origin}/checkpoint", f"/witness/us/{origin.upper()}/checkpoint"):
+        assert watch.http.get(wrong).status_code == 404
+    assert watch.http.post(path).status_code == 405
+
+
+def test_oversized_request_to_the_witness_is_413(watch: Watch) -> None:
+    body = b"old 0\n\n" + b"x" * NOTE_LIMIT
+    assert watch.http.post("/witness/us/add-checkpoint", content=body).status_code == 413
+    assert watch.http.post("/witness/us/add-checkpoint", content=body * 3).status_code == 413
+
+
+def test_one_witness_with_two_keys_is_one_witness(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, mldsa=True)
+    us = watch.cells["us"]
+    with watch.http:
+        assert us.ask_witness(watch.http, "/witness/us", 0).status_code == 200
+        until = time.monotonic() + 10
+        while not (shown := watch.ledger()["witnesses"])[0]["cosigned_with"]:  # type: ignore[index]
+            assert time.monotonic() < until
+        assert shown == [
+            {
+                "name": "oversight-witness",
+                "algorithms": ["Ed25519", "ML-DSA-44"],
+                "cosigned_with": ["Ed25519", "ML-DSA-44"],
+                "cosigned_size": 3,
+                "current": True,
+                "ours": True,
+            }
+        ]
+        page = watch.http.get("/ledger").text
+        assert page.count("<b>oversight-witness</b>") == 1
+        assert "Ed25519, ML-DSA-44" in page
+        assert "1 of 1" in page
+        assert watch.http.get("/members").text.count("<details>") == 1
+    for server in watch.servers:
+        server.shutdown()
+
+
+def promised(us: SeenCell, entry: bytes = b"entry", origin: str = "lightwell/us") -> dict[str, str]:
+    note = make_promise(us.key, origin, merkle.leaf_hash(entry), int(time.time()) - 900)
+    return {"promise": note, "entry": entry.decode()}
+
+
+def test_promise_that_is_none_of_the_ledgers_is_refused_with_its_reason(watch: Watch) -> None:
+    us = watch.cells["us"]
+    forged = SeenCell()
+    cases: list[tuple[object, int, str]] = [
+        (promised(us, origin="lightwell/eu"), 404, "unknown-ledger"),
+        (promised(us, origin="lightwell/sg"), 422, "bad-promise"),
+        (promised(forged), 422, "bad-promise"),
+        ({**promised(us), "entry": "another"}, 422, "other-entry"),
+        ({"promise": promised(us)["promise"]}, 400, "bad-request"),
+        ({**promised(us), "more": 1}, 400, "bad-request"),
+        ({**promised(us), "promise": "x" * 5000}, 400, "bad-request"),
+        ({"promise": "no note", "entry": ""}, 404, "unknown-ledger"),
+        ({"promise": "lightwell/promise/v1\nlightwell/us\n", "entry": ""}, 422, "bad-promise"),
+        ({**promised(us), "entry": "x" * 500_000}, 413, "too-large"),
+        ([], 400, "bad-request"),
+    ]
+    for body, status, slug in cases:
+        answer = watch.http.post("/api/promises", json=body)
+        assert (answer.status_code, answer.json()["type"]) == (status, f"urn:lightwell:problem:{slug}")
+        assert answer.headers["content-type"] == "application/problem+json"
+    lone = b'{"promise": "a\\nlightwell/us\\n", "entry": "\\ud800"}'
+    assert watch.http.post("/api/promises", content=lone).status_code in (400, 422)
+    assert watch.http.post("/api/promises", content=b"\xff").status_code == 400
+    assert watch.http.get("/api/findings?cell=us").json()["findings"] == []
+
+
+def test_witness_key_of_another_type_or_name_is_refused_at_the_start(tmp_path: Path) -> None:
+    for number, (name, algorithm) in enumerate(
+        [("oversight-witness", COSIGNATURE), ("x", MLDSA_COSIGNATURE)]
+    ):
+        settings = oversight_folder(tmp_path / str(number), [SeenCell()])
+        (settings.folder / WITNESS_MLDSA_KEY).write_text(key(name, algorithm).text())
+        with pytest.raises(SettingsError, match="witness-mldsa"):
+            create_app(str(settings.folder))
+
+
+@pytest.mark.parametrize("text", [None, b"quorum x\n", b"quorum none\n"])
+def test_ledger_policy_that_cannot_be_used_is_refused_at_the_start(
+    tmp_path: Path, text: bytes | None
+) -> None:
+    settings = oversight_folder(tmp_path / "oversight", [SeenCell()])
+    seats = tuple(msgspec.structs.replace(one, policy="ledger.policy") for one in settings.cells)
+    write_oversight(msgspec.structs.replace(settings, cells=seats))
+    if text is not None:
+        (settings.folder / "ledger.policy").write_bytes(text)
+    with pytest.raises(SettingsError, match=r"policy|quorum"):
+        create_app(str(settings.folder))
 
 
 def test_verdicts_that_the_clean_room_has_not_signed_are_refused(watch: Watch) -> None:

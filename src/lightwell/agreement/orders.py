@@ -11,7 +11,8 @@ import msgspec
 from lightwell.agreement.model import Agreement
 from lightwell.agreement.roster import Seat
 from lightwell.wire import canonical
-from lightwell.wire.note import NoteError, SigningKey, Verifier, open_note, sign_note, split_note
+from lightwell.wire.keys import NoteError, SigningKey, Verifier
+from lightwell.wire.note import open_note, sign_note, split_note
 
 HEADER: Final = "lightwell/order/v1\n"
 MAX_ORDER_CHARACTERS: Final = 16_384

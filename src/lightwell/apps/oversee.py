@@ -17,7 +17,7 @@ from rich.table import Table
 
 from lightwell.agreement.orders import make_order
 from lightwell.agreement.roster import parse_roster
-from lightwell.wire.note import SigningKey, Verifier
+from lightwell.wire.keys import SigningKey, Verifier
 
 app = typer.Typer(help="Run the oversight server or a clean room.", no_args_is_help=True)
 report_app = typer.Typer(help="Fetch and verify the board's report.", no_args_is_help=True)

@@ -10,6 +10,7 @@ from lightwell.apps.crossing import Herald
 from lightwell.apps.startup import open_cell
 from lightwell.base.telemetry import log
 from lightwell.ledger.sequencer import Sequencer
+from lightwell.product.feed.padding import Padding
 from lightwell.product.feed.tasks import Trainer
 from lightwell.product.videos import tasks as videos_tasks
 from lightwell.residency import access
@@ -36,7 +37,8 @@ def run(folder: Path) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_end)
-    sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"))
+    pad = Padding(cell).add if cell.settings.ledger_pad_to > 1 else None
+    sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"), pad)
     background.start("sequencer", sequencer.run)
     background.start("trainer", Trainer(cell).run)
     background.start("videos", lambda stop: videos_tasks.run(cell, stop))

@@ -12,6 +12,16 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from lightwell.base.errors import not_found
 
 
+def s3_store(location: str) -> ObjectStore:
+    """Open the bucket at an `s3://bucket/prefix` URL; the rest is in the environment, as S3 tools have it.
+
+    `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, and `AWS_ENDPOINT_URL` of another server than
+    Amazon's. Plain HTTP is used only if that URL says so.
+    """
+    is_plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    return from_url(location, client_options={"timeout": timedelta(seconds=30), "allow_http": is_plain})
+
+
 class Objects:
     """The object store of a cell.
 
@@ -28,7 +38,7 @@ class Objects:
             self._root = folder
             self._store = LocalStore(prefix=str(folder), automatic_cleanup=True)
         else:
-            self._store = from_url(location, client_options={"timeout": timedelta(seconds=30)})
+            self._store = s3_store(location)
 
     def put(self, key: str, data: bytes) -> None:
         """Store `data` under `key`, whole or not at all; it is durable when this returns."""

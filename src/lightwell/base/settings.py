@@ -21,13 +21,6 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway_vkey: str
 
 
-class WitnessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A witness that cosigns this cell's checkpoints; `url` is the prefix of its `add-checkpoint`."""
-
-    url: str
-    vkey: str
-
-
 class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one cell is and whom it may talk to; relative paths are relative to `folder`."""
 
@@ -42,8 +35,16 @@ class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     oversight_url: str = ""
     cleanroom_vkey: str = ""
     peers: tuple[Peer, ...] = ()
-    witnesses: tuple[WitnessSettings, ...] = ()
     upload_limit_bytes: int = 512 * MIB
+    ledger: str = "file"
+    """`file` for the folder's `ledger`, or an `s3://bucket/prefix` URL (credentials from the environment)."""
+    ledger_policy: str = ""
+    """A trust policy (C2SP tlog-policy) in the folder: the witnesses to ask, by their URLs, and the quorum
+    without which no checkpoint is public. Empty: no witness is asked and none is needed."""
+    ledger_shuffle: bool = False
+    """Whether the entries of one batch take a random order, so that theirs tells nothing."""
+    ledger_pad_to: int = 1
+    """Slates of nobody's are added to a batch until its size is a multiple of this; 1 adds none."""
     checkpoint_milliseconds: int = 150
     snapshot_seconds: float = 2.0
     web_processes: int = 2
@@ -85,12 +86,11 @@ def write(settings: CellSettings) -> None:
     """Write `cell.toml` into `settings.folder`, replacing what was there in one rename."""
     lines: list[str] = []
     plain = msgspec.to_builtins(settings, enc_hook=str)
-    tables = {"peers": plain.pop("peers"), "witnesses": plain.pop("witnesses")}
+    peers = plain.pop("peers")
     plain.pop("folder")
     lines += [f"{key} = {_toml(value)}" for key, value in plain.items()]
-    for name, rows in tables.items():
-        for row in rows:
-            lines += ["", f"[[{name}]]", *(f"{key} = {_toml(value)}" for key, value in row.items())]
+    for peer in peers:
+        lines += ["", "[[peers]]", *(f"{key} = {_toml(value)}" for key, value in peer.items())]
     settings.folder.mkdir(parents=True, exist_ok=True)
     draft = settings.folder / "cell.toml.new"
     draft.write_text("\n".join(lines) + "\n", "utf-8")

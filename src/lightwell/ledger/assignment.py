@@ -9,19 +9,26 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from array import array
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from lightwell.base.clock import now_ms
 from lightwell.base.db import Database, ReadSession, WriteSession
-from lightwell.ledger.models import LedgerEntry, LedgerState, WitnessState
+from lightwell.ledger.errors import LedgerCorruptError
+from lightwell.ledger.models import LedgerBatch, LedgerEntry, LedgerState, WitnessState
+from lightwell.ledger.places import record_places
 from lightwell.ledger.witnesses import Witness
 from lightwell.wire.merkle import EMPTY_ROOT
 
 LEASE_MILLISECONDS = 4_000
 BATCH = 8_192
 """Entries taken at once: bounds memory, and how long one transaction holds the database."""
+WAITING_BATCHES = 16
+"""Batches that may be in the files and under no public checkpoint: more wait in the queue for a quorum."""
 
 _STATE = 1
 _LIVING: set[str] = set()
@@ -29,12 +36,19 @@ _LIVING: set[str] = set()
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """An entry that has its index."""
+class Batch:
+    """Entries that have their indices: `first_index` and the ones after it."""
 
-    index: int
-    leaf_hash: bytes
-    entry: bytes
+    first_index: int
+    entry_ids: Sequence[int]
+    leaves: Sequence[bytes]
+    """32-byte leaf hashes."""
+    entries: Sequence[bytes]
+
+    @property
+    def end(self) -> int:
+        """The index after the last."""
+        return self.first_index + len(self.entry_ids)
 
 
 @dataclass(frozen=True)
@@ -46,18 +60,34 @@ class Progress:
     root: bytes
 
 
+Pad: TypeAlias = Callable[[WriteSession, int], None]
+"""`pad(session, count)` queues `count` entries that look like others and say nothing, or none."""
+
+
 class Assignment:
     """The sequencer's side of the ledger's tables.
 
     Args:
         database: the cell's.
+        shuffle: whether the entries of a batch take a random order instead of that of the queue.
+        pad_to: `pad` is called to make a batch's size a multiple of this.
+        pad: see `Pad`; None adds nothing.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, shuffle: bool = False, pad_to: int = 1, pad: Pad | None = None
+    ) -> None:
         self._database = database
+        self._shuffle = shuffle
+        self._pad_to = min(max(pad_to, 1), BATCH)
+        self._pad = pad
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         _LIVING.add(self.holder)
         self._renew_at = 0
+        self.term = 0
+        """The term of the lease that is held; what was read under an earlier one is void."""
+        # Ids of queued entries that have an index: they are not to be taken a second time.
+        self._taken: dict[int, Sequence[int]] = {}
 
     def hold(self) -> bool:
         """Take or renew the lease; False while another live process holds it."""
@@ -65,78 +95,116 @@ class Assignment:
         if now < self._renew_at:
             return True
         with self._database.write() as session:
-            return self._hold(session, now) is not None
+            state = _locked_state(session)
+            if state.holder != self.holder:
+                if state.lease_until >= now and not _is_dead(state.holder):
+                    return False
+                state.holder = self.holder
+                state.term += 1
+            self.term = state.term
+            self._extend(state, now)
+        return True
 
     def is_waiting(self) -> bool:
         """Say whether any entry has no index yet: one cheap read, so that an idle ledger costs little."""
         with self._database.read() as session:
-            return session.execute(_WAITING.limit(1)).first() is not None
+            taken = sum(map(len, self._taken.values()))
+            return len(session.execute(_IDS.limit(taken + 1)).all()) > taken
 
-    def assign(self) -> tuple[Progress, list[Waiting]] | None:
-        """Give the next indices to entries without one, oldest first, at most `BATCH` of them.
+    def assign(self) -> Batch | None:
+        """Give the next indices to entries without one, at most `BATCH` of them.
 
         Returns:
-            Progress after it and what was assigned; None if another process holds the lease.
+            The batch, without entries if none waits or too many are not public yet; None if the lease is
+            lost.
         """
         with self._database.write() as session:
-            state = self._hold(session, now_ms())
+            state = self._held_state(session)
             if state is None:
                 return None
-            rows = session.execute(_WAITING.limit(BATCH)).all()
             first = state.assigned_size
+            taken = {one for ids in self._taken.values() for one in ids}
+            if len(self._taken) >= WAITING_BATCHES:
+                return Batch(first, (), (), ())
+            rows = _waiting(session, taken)
+            if self._pad and (over := len(rows) % self._pad_to):
+                self._pad(session, self._pad_to - over)
+                rows = _waiting(session, taken)
+            if self._shuffle:
+                secrets.SystemRandom().shuffle(rows)
+            ids = array("q", (row[0] for row in rows))
             if rows:
-                session.connection().execute(
-                    _GIVE_INDEX,
-                    [{"id": entry_id, "place": first + at} for at, (entry_id, _, _) in enumerate(rows)],
-                )
+                session.connection().execute(_ADD_BATCH, {"first_index": first, "entry_ids": _pack(ids)})
                 state.assigned_size = first + len(rows)
-            progress = Progress(state.assigned_size, state.integrated_size, state.root)
-        taken = [Waiting(first + at, leaf, entry) for at, (_, leaf, entry) in enumerate(rows)]
-        return progress, taken
+        if rows:
+            self._taken[first] = ids
+        return Batch(first, ids, [row[1] for row in rows], [row[2] for row in rows])
 
-    def progress(self) -> Progress:
-        """Return how far the ledger is."""
+    def recover(self) -> tuple[Progress, list[int]]:
+        """Return how far the ledger is and where the batches begin that are not known to be public."""
         with self._database.read() as session:
             state = session.get(LedgerState, _STATE)
-            if state is None:
-                return Progress(0, 0, EMPTY_ROOT)
-            return Progress(state.assigned_size, state.integrated_size, state.root)
+            rows = session.execute(_BATCHES).all()
+        self._taken = {first: _unpack(raw) for first, raw in rows}
+        if state is None:
+            return Progress(0, 0, EMPTY_ROOT), []
+        return Progress(state.assigned_size, state.integrated_size, state.root), list(self._taken)
 
-    def entries(self, start: int, end: int) -> list[Waiting]:
-        """Return the entries with indices `[start, end)`, at most `BATCH` of them, in order."""
-        end = min(end, start + BATCH)
+    def load(self, first_index: int) -> Batch:
+        """Return a batch that `recover` named.
+
+        Raises:
+            LedgerCorruptError: an entry of it is gone.
+        """
+        ids = self._taken[first_index]
+        found: dict[int, tuple[bytes, bytes]] = {}
         with self._database.read() as session:
-            rows = session.execute(
-                select(LedgerEntry.entry_index, LedgerEntry.leaf_hash, LedgerEntry.entry)
-                .where(LedgerEntry.entry_index >= start, LedgerEntry.entry_index < end)
-                .order_by(LedgerEntry.entry_index)
-            )
-            return [Waiting(index or 0, leaf, entry) for index, leaf, entry in rows]
+            for at in range(0, len(ids), 500):
+                some = _QUEUE.where(LedgerEntry.entry_id.in_(ids[at : at + 500]))
+                found |= {one: (leaf, entry) for one, leaf, entry in session.execute(some)}
+        if len(found) != len(ids):
+            raise LedgerCorruptError(f"the database has lost entries of the batch at {first_index}")
+        return Batch(first_index, ids, [found[i][0] for i in ids], [found[i][1] for i in ids])
 
-    def mark_integrated(self, size: int, root: bytes, witnesses: list[Witness]) -> None:
-        """Record that the checkpoint of `size` is published; entries below it are integrated from here on."""
+    def mark_integrated(
+        self, size: int, root: bytes, batches: Sequence[Batch], witnesses: Sequence[Witness]
+    ) -> None:
+        """Record that the checkpoint of `size` is public; what it covers leaves the queue.
+
+        Args:
+            size: of the published tree.
+            root: its root.
+            batches: those that it covers and that were not public before.
+            witnesses: what each said.
+        """
         with self._database.write() as session:
-            # A slower writer that lost its lease must not move the mark back.
-            session.execute(
-                update(LedgerState)
-                .where(LedgerState.state_id == _STATE, LedgerState.integrated_size <= size)
-                .values(integrated_size=size, root=root, integrated_at=now_ms())
-            )
-            for witness in witnesses:
-                session.merge(
-                    WitnessState(
-                        vkey=witness.verifier.vkey(),
-                        cosigned_size=witness.cosigned_size,
-                        cosigned_at=witness.cosigned_at,
-                        problem=witness.problem,
-                    )
-                )
+            state = self._held_state(session)
+            if state is None:
+                # The next holder finds the checkpoint in the files and does this itself.
+                return
+            state.integrated_size, state.root, state.integrated_at = size, root, now_ms()
+            state.waits_for = ""
+            for batch in batches:
+                _drop_entries(session, batch.entry_ids)
+                session.connection().execute(_DROP_BATCH, {"first": batch.first_index})
+                record_places(session, batch.first_index, batch.leaves)
+            _merge_witnesses(session, witnesses)
+        for batch in batches:
+            self._taken.pop(batch.first_index, None)
 
-    def recall(self, witnesses: list[Witness]) -> None:
+    def mark_waiting(self, why: str, witnesses: Sequence[Witness]) -> None:
+        """Record why the newest tree is not public: a quorum that is not met, say."""
+        with self._database.write() as session:
+            state = self._held_state(session)
+            if state is not None:
+                state.waits_for = why
+                _merge_witnesses(session, witnesses)
+
+    def recall(self, witnesses: Sequence[Witness]) -> None:
         """Fill in what each witness cosigned before this process began."""
         with self._database.read() as session:
             for witness in witnesses:
-                known = session.get(WitnessState, witness.verifier.vkey())
+                known = session.get(WitnessState, witness.url)
                 if known is not None:
                     witness.cosigned_size, witness.cosigned_at = known.cosigned_size, known.cosigned_at
 
@@ -149,30 +217,18 @@ class Assignment:
             )
         self._renew_at = 0
 
-    def _hold(self, session: WriteSession, now: int) -> LedgerState | None:
+    def _held_state(self, session: WriteSession) -> LedgerState | None:
+        """Return the locked state, the lease renewed; None if another has held it since `hold`."""
         state = _locked_state(session)
-        free = state.lease_until < now or state.holder == self.holder or _is_dead(state.holder)
-        if not free:
+        if state.holder != self.holder or state.term != self.term:
             self._renew_at = 0
             return None
-        state.holder = self.holder
-        state.lease_until = now + LEASE_MILLISECONDS
-        self._renew_at = now + LEASE_MILLISECONDS // 3
+        self._extend(state, now_ms())
         return state
 
-
-_WAITING = (
-    select(LedgerEntry.entry_id, LedgerEntry.leaf_hash, LedgerEntry.entry)
-    .where(LedgerEntry.entry_index.is_(None))
-    .order_by(LedgerEntry.entry_id)
-)
-# Through the table, not the mapped class: this way the driver sends all rows of a batch at once.
-_TABLE = LedgerEntry.__table__
-_GIVE_INDEX = (
-    update(LedgerEntry.__table__)  # type: ignore[arg-type]
-    .where(_TABLE.c.entry_id == bindparam("id"))
-    .values(entry_index=bindparam("place"))
-)
+    def _extend(self, state: LedgerState, now: int) -> None:
+        state.lease_until = now + LEASE_MILLISECONDS
+        self._renew_at = now + LEASE_MILLISECONDS // 3
 
 
 def published(session: ReadSession) -> LedgerState | None:
@@ -181,17 +237,68 @@ def published(session: ReadSession) -> LedgerState | None:
 
 
 def count_waiting(session: ReadSession) -> int:
-    """Return how many entries have no index yet."""
-    return session.execute(
-        select(func.count()).select_from(LedgerEntry).where(LedgerEntry.entry_index.is_(None))
-    ).scalar_one()
+    """Return how many entries are queued and not yet public."""
+    return session.execute(select(func.count()).select_from(LedgerEntry)).scalar_one()
+
+
+_QUEUE = select(LedgerEntry.entry_id, LedgerEntry.leaf_hash, LedgerEntry.entry).order_by(LedgerEntry.entry_id)
+_IDS = select(LedgerEntry.entry_id)
+_BATCHES = select(LedgerBatch.first_index, LedgerBatch.entry_ids).order_by(LedgerBatch.first_index)
+# Through the tables, not the mapped classes: nothing here needs an object a row.
+_ADD_BATCH = insert(LedgerBatch.__table__)  # type: ignore[arg-type]
+_DROP_BATCH = delete(LedgerBatch.__table__).where(  # type: ignore[arg-type]
+    LedgerBatch.__table__.c.first_index == bindparam("first")
+)
+_DROP_ENTRY = delete(LedgerEntry.__table__).where(  # type: ignore[arg-type]
+    LedgerEntry.__table__.c.entry_id == bindparam("id")
+)
+_DROP_RANGE = delete(LedgerEntry.__table__).where(  # type: ignore[arg-type]
+    LedgerEntry.__table__.c.entry_id.between(bindparam("low"), bindparam("high"))
+)
+
+
+def _waiting(session: WriteSession, taken: Collection[int]) -> list[Row[int, bytes, bytes]]:
+    """Return id, leaf hash and bytes of the oldest entries that are not in `taken`, at most `BATCH`."""
+    found = session.execute(_QUEUE.limit(BATCH + len(taken)))
+    return [row for row in found if row[0] not in taken][:BATCH]
+
+
+def _drop_entries(session: WriteSession, ids: Sequence[int]) -> None:
+    low, high = min(ids), max(ids)
+    connection = session.connection()
+    if high - low + 1 == len(ids):
+        # Ids are never shared: a range without a gap holds these entries and no other.
+        connection.execute(_DROP_RANGE, {"low": low, "high": high})
+    else:
+        connection.execute(_DROP_ENTRY, [{"id": one} for one in ids])
+
+
+def _merge_witnesses(session: WriteSession, witnesses: Sequence[Witness]) -> None:
+    for witness in witnesses:
+        session.merge(
+            WitnessState(
+                url=witness.url,
+                cosigned_size=witness.cosigned_size,
+                cosigned_at=witness.cosigned_at,
+                problem=witness.problem,
+            )
+        )
+
+
+def _pack(ids: array[int]) -> bytes:
+    # Eight bytes a number on every machine Python runs on, in an order we fix.
+    return b"".join(one.to_bytes(8, "little") for one in ids)
+
+
+def _unpack(raw: bytes) -> list[int]:
+    return [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw), 8)]
 
 
 def _locked_state(session: WriteSession) -> LedgerState:
     state = session.get(LedgerState, _STATE, with_for_update=True)
     if state is None:
         state = LedgerState(state_id=_STATE, root=EMPTY_ROOT, assigned_size=0, integrated_size=0)
-        state.holder, state.lease_until = "", 0
+        state.holder, state.lease_until, state.term, state.waits_for = "", 0, 0, ""
         session.add(state)
         session.flush()
     return state

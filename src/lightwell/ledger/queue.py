@@ -1,6 +1,7 @@
 """An entry is queued in the very transaction of the fact it records: both happen or neither does."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import insert
 
@@ -12,6 +13,26 @@ from lightwell.wire.merkle import leaf_hash
 
 # Through the table, not the mapped class: this way the driver sends all rows at once.
 _INSERT = insert(LedgerEntry.__table__)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PreparedEntry:
+    """An entry as it will stand in the ledger, known before the transaction that queues it begins."""
+
+    leaf_hash: bytes
+    """32 bytes, by which promises and proofs name it."""
+    data: bytes
+    """Its canonical bytes."""
+
+
+def prepare(entry: Entry) -> PreparedEntry:
+    """Return an entry ready to be queued.
+
+    Raises:
+        EntryError: the entry does not keep to its schema.
+    """
+    data = wire_entries.encode(entry)
+    return PreparedEntry(leaf_hash(data), data)
 
 
 def enqueue(session: WriteSession, entry: Entry) -> bytes:
@@ -27,10 +48,13 @@ def enqueue(session: WriteSession, entry: Entry) -> bytes:
 
 def enqueue_many(session: WriteSession, entries: Iterable[Entry]) -> list[bytes]:
     """Queue entries, which keep their order, and return their leaf hashes; errors as in `enqueue`."""
-    rows: list[dict[str, bytes]] = []
-    for entry in entries:
-        data = wire_entries.encode(entry)
-        rows.append({"leaf_hash": leaf_hash(data), "entry": data})
+    prepared = [prepare(entry) for entry in entries]
+    enqueue_prepared(session, prepared)
+    return [one.leaf_hash for one in prepared]
+
+
+def enqueue_prepared(session: WriteSession, entries: Iterable[PreparedEntry]) -> None:
+    """Queue entries that `prepare` returned, which keep their order."""
+    rows = [{"leaf_hash": one.leaf_hash, "entry": one.data} for one in entries]
     if rows:
         session.connection().execute(_INSERT, rows)
-    return [row["leaf_hash"] for row in rows]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from litestar import Response, get
@@ -19,15 +19,17 @@ from lightwell.base.errors import Problem
 from lightwell.base.settings import CellSettings
 from lightwell.base.threads import in_thread
 from lightwell.ledger.assignment import count_waiting, published
-from lightwell.ledger.files import LedgerFiles
-from lightwell.ledger.integrated import integrated
 from lightwell.ledger.models import WitnessState
-from lightwell.ledger.sequencer import CHECKPOINT_PATH, origin_of
+from lightwell.ledger.places import integrated
+from lightwell.ledger.sequencer import origin_of, policy_of
+from lightwell.ledger.storage import Storage, open_storage, read_tile_file, tile_reader
 from lightwell.wire import base64_strict, tiles
 from lightwell.wire import checkpoint as checkpoints
 from lightwell.wire.checkpoint import Checkpoint
-from lightwell.wire.note import SigningKey, Verifier, split_note
-from lightwell.wire.tiles import TileError
+from lightwell.wire.keys import SigningKey
+from lightwell.wire.note import split_note
+from lightwell.wire.tiles import CHECKPOINT_PATH, TileError
+from lightwell.wire.trust import Known
 
 # Anyone's page may read a public ledger.
 _OPEN = {"access-control-allow-origin": "*"}
@@ -61,7 +63,7 @@ Host = NamedDependency[SkipValidation[Any]]
 @in_thread
 def get_checkpoint(cell: Host) -> Response[bytes]:
     """Answer the newest checkpoint, with its witnesses' cosignatures."""
-    note = _files(cell).read(CHECKPOINT_PATH)
+    note = _storage(cell).read(CHECKPOINT_PATH)
     if note is None:
         raise Problem(404, "no-checkpoint-yet", "The ledger has published no checkpoint yet.")
     return Response(note, media_type="text/plain", headers=_OPEN)
@@ -72,7 +74,7 @@ def get_checkpoint(cell: Host) -> Response[bytes]:
 def get_tile(cell: Host, path: FromPath[str]) -> Response[bytes]:
     """Answer a tile (`<level>/<index>[.p/<width>]`) or an entry bundle (`entries/...`)."""
     try:
-        data = _files(cell).read_tile_file(f"tile/{path.lstrip('/')}")
+        data = read_tile_file(_storage(cell), f"tile/{path.lstrip('/')}")
     except TileError:
         data = None
     if data is None:
@@ -91,12 +93,12 @@ def get_proof(
     wanted = bytes.fromhex(leaf)
     with host.database.read() as session:
         index = integrated(session, [wanted]).get(wanted)
-    files = _files(cell)
-    note = files.read(CHECKPOINT_PATH)
+    storage = _storage(cell)
+    note = storage.read(CHECKPOINT_PATH)
     checkpoint = _parse(note)
     if note is None or checkpoint is None or index is None or index >= checkpoint.size:
         raise Problem(404, "not-yet-integrated", "No published checkpoint covers an entry of this hash yet.")
-    proof = tiles.inclusion_proof(files.read_tile, index, checkpoint.size)
+    proof = tiles.inclusion_proof(tile_reader(storage), index, checkpoint.size)
     body = {
         "index": index,
         "size": checkpoint.size,
@@ -113,15 +115,16 @@ def get_status(cell: Host) -> Response[dict[str, Any]]:
     host: LedgerHost = cell
     with host.database.read() as session:
         state = published(session)
-        heard = {row.vkey: row for row in session.scalars(select(WitnessState))}
+        heard = {row.url: row for row in session.scalars(select(WitnessState))}
         waiting = count_waiting(session)
+    policy = policy_of(host.settings)
     witnesses = []
-    for one in host.settings.witnesses:
-        row = heard.get(one.vkey)
+    for known in policy.witnesses.values():
+        row = heard.get(known.url.rstrip("/"))
         witnesses.append(
             {
-                "name": Verifier.from_vkey(one.vkey).name,
-                "vkey": one.vkey,
+                "name": known.verifier.name,
+                "vkey": known.verifier.vkey(),
                 "cosigned_size": row.cosigned_size if row else 0,
                 "cosigned_at": row.cosigned_at if row else None,
                 "problem": row.problem if row else None,
@@ -133,22 +136,36 @@ def get_status(cell: Host) -> Response[dict[str, Any]]:
         "size": state.integrated_size if state else 0,
         "waiting": waiting,
         "checkpoint_at": state.integrated_at if state else None,
+        "waits_for": state.waits_for if state else "",
         "witnesses": witnesses,
     }
     return Response(body, headers={**_OPEN, "cache-control": "no-cache"})
 
 
-routes: Sequence[HTTPRouteHandler] = (get_checkpoint, get_tile, get_proof, get_status)
+@get("/ledger/policy")
+@in_thread
+def get_policy(cell: Host) -> Response[bytes]:
+    """Answer the trust policy (C2SP tlog-policy) that the cell itself keeps to.
+
+    A reader takes it from the cell for comfort only: whom to believe is for the reader to say.
+    """
+    host: LedgerHost = cell
+    own = Known(host.vault.signing_key("ledger").verifier(), f"{host.settings.url}/ledger")
+    data = replace(policy_of(host.settings), logs=(own,)).encode()
+    return Response(data, media_type="text/plain", headers={**_OPEN, "cache-control": "no-cache"})
+
+
+routes: Sequence[HTTPRouteHandler] = (get_checkpoint, get_tile, get_proof, get_status, get_policy)
 """The handlers; the application gives them `cell` as a dependency."""
 
 
-def _files(cell: LedgerHost) -> LedgerFiles:
-    return _files_in(cell.settings.path("ledger"))
+def _storage(cell: LedgerHost) -> Storage:
+    return _opened(cell.settings)
 
 
 @cache
-def _files_in(folder: Path) -> LedgerFiles:
-    return LedgerFiles(folder)
+def _opened(settings: CellSettings) -> Storage:
+    return open_storage(settings)
 
 
 def _parse(note: bytes | None) -> Checkpoint | None:

@@ -13,7 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter, QueryParameter
 
 from lightwell.agreement.orders import HEADER, MAX_ORDER_CHARACTERS
-from lightwell.oversight import audits, figures, report, verdicts
+from lightwell.oversight import audits, figures, promises, report, verdicts
 from lightwell.oversight.board import BoardDesk
 from lightwell.oversight.entry_view import entry_json
 from lightwell.oversight.monitor import Monitor, WatchedLedger
@@ -22,6 +22,7 @@ from lightwell.wire import canonical, signed_request
 from lightwell.wire.note import NOTE_LIMIT
 
 MAX_ENTRIES: Final = 1000
+_OPEN: Final = {"access-control-allow-origin": "*"}
 CellName = Annotated[str, Parameter(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 
@@ -171,6 +172,34 @@ async def add_checkpoint(request: Request[Any, Any, Any], state: State, cell: st
     return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
 
 
+@get("/witness/{cell:str}/{origin_hash:str}/checkpoint", sync_to_thread=True)
+def read_witnessed(state: State, cell: str, origin_hash: str) -> Response[str]:
+    """Return the checkpoint this witness cosigned last (C2SP tlog-witness, monitor retrieval)."""
+    answer = monitor_of(state).witness.latest(cell, origin_hash)
+    headers = {"content-type": answer.content_type, "cache-control": "no-cache", **_OPEN}
+    return Response(answer.body, status_code=answer.status, headers=headers)
+
+
+@post("/api/promises", status_code=200)
+async def take_promise(request: Request[Any, Any, Any], state: State) -> Response[promises.Standing]:
+    """Say how a promise of a ledger under oversight stands; anybody's page may ask, in any content type."""
+    submission = promises.read(await request.body())
+    monitor = monitor_of(state)
+    origin = promises.origin_of(submission)
+    ledger = next((one for one in monitor.ledgers.values() if one.origin == origin), None)
+    if ledger is None:
+        raise Refusal(404, "unknown-ledger", "This is no promise of a ledger under oversight.")
+    standing = await _in_thread(
+        promises.judge,
+        monitor.store,
+        (ledger.cell, ledger.origin, ledger.verifier),
+        ledger.follower.status,
+        submission,
+        monitor.settings.clock_grace_seconds,
+    )
+    return Response(standing, headers=_OPEN)
+
+
 @post("/api/orders", status_code=200)
 async def pass_order_on(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     """Hand a signed order to the cell it names and return the cell's answer, whatever it is."""
@@ -224,4 +253,6 @@ routes: list[BaseRouteHandler] = [
     read_report,
     pass_order_on,
     add_checkpoint,
+    read_witnessed,
+    take_promise,
 ]

@@ -18,7 +18,7 @@ from lightwell.oversight.store import Store
 from lightwell.oversight.verdicts import LIVE, Verdict, VerdictBatch
 from lightwell.wire import signed_request
 from lightwell.wire.entries import SlateServed, decode
-from lightwell.wire.note import NoteError, SigningKey, Verifier
+from lightwell.wire.keys import NoteError, SigningKey, Verifier
 
 BATCH: Final = 100
 """Records asked for at once; the cell allows no more."""

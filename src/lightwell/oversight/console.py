@@ -31,7 +31,8 @@ _PAGE_ROWS: Final = 100
 _TONES: Final = {
     "met": "proof", "identical": "proof", "granted": "proof", "in force": "day", "closed": "proof",
     "breached": "breach", "breach": "breach", "differs": "breach", "missing": "breach", "unopened": "breach",
-    "snapshot-missing": "breach", "refused": "quiet", "no evidence": "unknown", "open": "unknown",
+    "padding": "quiet", "snapshot-missing": "breach",
+    "refused": "quiet", "no evidence": "unknown", "open": "unknown",
     "pending": "unknown", "lifted": "quiet", "stayed": "unknown",
 }  # fmt: skip
 
@@ -96,7 +97,9 @@ def show_feed_monitor(state: State, cell: CellParam = None) -> Response[str]:
     return _page(
         monitor, name, "/feed-monitor", "feed_monitor.html",
         recent=store.rows(verdicts + " ORDER BY v.idx DESC LIMIT 30", name),
-        wrong=store.rows(verdicts + " AND v.outcome <> 'identical' ORDER BY v.idx LIMIT 100", name),
+        wrong=store.rows(
+            verdicts + " AND v.outcome NOT IN ('identical', 'padding') ORDER BY v.idx LIMIT 100", name
+        ),
         audits=store.rows(
             "SELECT * FROM runs WHERE cell = ? AND run <> 'live' ORDER BY wanted_at DESC LIMIT 10", name
         ),

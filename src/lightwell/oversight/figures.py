@@ -1,5 +1,6 @@
 """The figures of one cell as pages, the live feed and reports show them, counted from the store."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,21 +9,27 @@ import msgspec
 
 from lightwell.agreement.roster import seats_of
 from lightwell.agreement.terms import TermStatus
-from lightwell.oversight import adopted, transfers, verdicts
+from lightwell.oversight import adopted, transfers, verdicts, views
 from lightwell.oversight.monitor import Monitor, WatchedLedger
 from lightwell.oversight.store import Store
 from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
 from lightwell.wire.entries import OrderEffective, OrderRefused, OrderTaken, decode
-from lightwell.wire.note import NoteError, Verifier
+from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, NoteError, Verifier
 
 TITLES: Final = {"us": "United States cell", "sg": "Singapore cell", "eu": "European Union cell"}
 _STALE_SECONDS: Final = 15
+_ALGORITHMS: Final = {COSIGNATURE: "Ed25519", MLDSA_COSIGNATURE: "ML-DSA-44"}
 
 
 class WitnessFigure(msgspec.Struct, frozen=True):
-    """One witness: the size it cosigned, and whether that is the newest tree."""
+    """One witness, however many keys it has: the size it cosigned, and whether that is the newest tree.
+
+    `algorithms` are those of its keys; `cosigned_with` those of its lines on the newest checkpoint.
+    """
 
     name: str
+    algorithms: list[str]
+    cosigned_with: list[str]
     cosigned_size: int
     current: bool
     ours: bool
@@ -116,6 +123,7 @@ def ledger_figures(monitor: Monitor, ledger: WatchedLedger) -> dict[str, Any]:
         "grown_at": head.grown_at if head else 0.0,
         "consistent": head is not None and not problems,
         "problems": problems,
+        "contradictions": msgspec.to_builtins(views.contradictions(monitor.store, ledger.cell)),
         "trouble": status.trouble,
         "reached": now - status.checked_at < _STALE_SECONDS,
         "witnesses": msgspec.to_builtins(witnesses),
@@ -126,27 +134,52 @@ def ledger_figures(monitor: Monitor, ledger: WatchedLedger) -> dict[str, Any]:
 
 
 def witness_figures(monitor: Monitor, ledger: WatchedLedger) -> list[WitnessFigure]:
-    """Return each witness the roster seats (ours at least) and what it cosigned of this ledger."""
+    """Return each witness the roster seats (ours at least) and what it cosigned of this ledger.
+
+    Keys of one name are one witness, but a key that only bears our witness's name is none of ours.
+    """
     held = adopted.adopted(monitor.store, ledger.cell)
-    vkeys = {monitor.witness_vkey}
+    vkeys = set(monitor.witness_vkeys)
     if held:
         vkeys |= {seat.vkey for seat in seats_of(held.seats, "witness", ledger.cell)}
+    verifiers = []
+    for vkey in vkeys:
+        # A seat whose key cannot be read has no witness that could be shown.
+        with contextlib.suppress(NoteError):
+            verifiers.append(Verifier.from_vkey(vkey))
     head = monitor.store.head(ledger.cell)
-    cosigned: set[str] = set()
-    if head:
-        try:
-            verifiers = [Verifier.from_vkey(vkey) for vkey in vkeys]
-            cosigned = set(open_checkpoint(head.note, ledger.verifier, verifiers).cosigned_by())
-        except (NoteError, CheckpointError):
-            cosigned = set()
-    row = monitor.store.row("SELECT size FROM witnessed WHERE cell = ?", ledger.cell)
+    cosigned = _cosigners(head.note, ledger.verifier, verifiers) if head else set()
+    witnessed = monitor.store.number("SELECT size FROM witnessed WHERE cell = ?", ledger.cell)
+    grouped: dict[tuple[str, bool], list[Verifier]] = {}
+    for verifier in sorted(verifiers, key=lambda one: (one.name, one.algorithm, one.key_id)):
+        grouped.setdefault((verifier.name, verifier.vkey() in monitor.witness_vkeys), []).append(verifier)
     figures = []
-    for vkey in sorted(vkeys):
-        name, ours = Verifier.from_vkey(vkey).name, vkey == monitor.witness_vkey
-        size = row["size"] if ours and row else (head.size if head and name in cosigned else 0)
-        current = head is not None and (name in cosigned or (ours and size >= head.size))
-        figures.append(WitnessFigure(name, size, current, ours))
+    for (name, ours), keys in grouped.items():
+        signed = [key for key in keys if key in cosigned]
+        size = witnessed if ours and witnessed else (head.size if head and signed else 0)
+        figures.append(
+            WitnessFigure(
+                name=name,
+                algorithms=_algorithms(keys),
+                cosigned_with=_algorithms(signed),
+                cosigned_size=size,
+                current=head is not None and (bool(signed) or (ours and size >= head.size)),
+                ours=ours,
+            )
+        )
     return figures
+
+
+def _cosigners(note: str, ledger: Verifier, witnesses: Sequence[Verifier]) -> set[Verifier]:
+    try:
+        opened = open_checkpoint(note, ledger, witnesses)
+    except (NoteError, CheckpointError):
+        return set()
+    return {s.verifier for s in opened.note.signatures if s.verifier is not None} - {ledger}
+
+
+def _algorithms(keys: Sequence[Verifier]) -> list[str]:
+    return list(dict.fromkeys(_ALGORITHMS.get(key.algorithm, f"type {key.algorithm}") for key in keys))
 
 
 def replay_words(replay: verdicts.ReplayFigures) -> dict[str, str]:

@@ -1,42 +1,71 @@
 """Follows one cell's ledger: what it keeps was signed, and every tree it took extends all earlier ones."""
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from lightwell.oversight import rules, tree
+from lightwell.oversight import intake, times
+from lightwell.oversight.entry_view import day
 from lightwell.oversight.reading import Read, UnreachableError
 from lightwell.oversight.store import Store
-from lightwell.wire import entries as kinds
 from lightwell.wire import merkle, tiles
 from lightwell.wire.audit import PROBLEM_LIMIT, audit
 from lightwell.wire.checkpoint import Checkpoint, CheckpointError, open_checkpoint
-from lightwell.wire.note import NoteError, Verifier
+from lightwell.wire.keys import NoteError, Verifier
 from lightwell.wire.tiles import WIDTH
+from lightwell.wire.trust import TrustError, TrustPolicy
 
 _CHANGED: Final = "entry {index} is not the one that was there before"
 
 
 class FollowStatus(msgspec.Struct):
-    """How following goes: when the cell was last read and checked, and what stands in the way now."""
+    """How following goes: when the cell was last read and checked, and what stands in the way now.
+
+    `shown_size` is that of the newest checkpoint the cell gave us, valid or none (0), and `shown_at` when we
+    asked for it; at `whole_at` we asked for the newest of those whose entries we all have.
+    """
 
     checked_at: float = 0.0
     reached_at: float = 0.0
     trouble: str = ""
+    shown_size: int = 0
+    shown_at: float = 0.0
+    whole_at: float = 0.0
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What is expected of a ledger beyond its own signature.
+
+    `clock_grace_seconds` and `shuffled` are as in `times.judge`; `policy` is whose cosignatures a published
+    checkpoint must carry, None if nothing is known of that.
+    """
+
+    clock_grace_seconds: float = times.GRACE_SECONDS
+    shuffled: bool = False
+    policy: TrustPolicy | None = None
 
 
 class Follower:
     """Follows the ledger of one cell into a store; one thread at a time may call it."""
 
-    def __init__(self, store: Store, cell: str, origin: str, verifier: Verifier, read: Read) -> None:
+    def __init__(
+        self,
+        store: Store,
+        cell: str,
+        origin: str,
+        verifier: Verifier,
+        read: Read,
+        expected: Expected = Expected(),  # noqa: B008  frozen
+    ) -> None:
         self.store = store
         self.cell = cell
         self.origin = origin
         self.verifier = verifier
         self.read = read
+        self.expected = expected
+        self._judged_note = ""
         self.status = FollowStatus()
 
     def poll(self) -> int:
@@ -76,14 +105,18 @@ class Follower:
     # --- one poll
 
     def _poll(self) -> int:
+        asked_at = time.time()
         raw = self.read("checkpoint")
         if raw is None:
             self.status.trouble = "The cell has published no checkpoint yet."
+            self.status.shown_size, self.status.shown_at = 0, asked_at
             return 0
         checkpoint = self._open(raw)
         if checkpoint is None:
             return 0
+        self.status.shown_size, self.status.shown_at = checkpoint.size, asked_at
         note = raw.decode()
+        self._look_for_quorum(note, checkpoint)
         head = self.store.head(self.cell)
         size, root = (head.size, head.root) if head else (0, merkle.EMPTY_ROOT)
         if checkpoint.size < size:
@@ -99,8 +132,12 @@ class Follower:
                 self._diverged(checkpoint, size)
                 return 0
             self._keep_note(note, checkpoint)
+            self.status.whole_at = asked_at
             return 0
-        return self._grow(checkpoint, note, size)
+        grown = self._grow(checkpoint, note, size)
+        if grown:
+            self.status.whole_at = asked_at
+        return grown
 
     def _open(self, raw: bytes) -> Checkpoint | None:
         try:
@@ -109,6 +146,21 @@ class Follower:
             self._find("bad-checkpoint", "A checkpoint is not the ledger's", f"It was refused: {error}.", [])
             return None
         return opened.checkpoint
+
+    def _look_for_quorum(self, note: str, checkpoint: Checkpoint) -> None:
+        if self.expected.policy is None or note == self._judged_note:
+            return
+        self._judged_note = note
+        try:
+            self.expected.policy.open(note)
+        except (NoteError, CheckpointError, TrustError) as error:
+            self.store.raise_finding(
+                self.cell,
+                "no-quorum",
+                area="ledger",
+                title="A checkpoint was published without its quorum of witnesses",
+                detail=f"The checkpoint of {checkpoint.size} entries, read on {day(time.time())}: {error}.",
+            )
 
     def _grow(self, checkpoint: Checkpoint, note: str, size: int) -> int:
         try:
@@ -127,7 +179,7 @@ class Follower:
             )
             return 0
         new, rewritten = fetched
-        if rewritten is not None or not self._append(checkpoint, note, size, new):
+        if rewritten is not None or not self._take(checkpoint, note, new):
             self._diverged(checkpoint, size)
             return 0
         self.store.close_finding(self.cell, f"unreadable-{size}")
@@ -135,66 +187,16 @@ class Follower:
         self.status.checked_at = time.time()
         return len(new)
 
-    def _append(self, checkpoint: Checkpoint, note: str, size: int, new: Sequence[bytes]) -> bool:
-        """Store the new entries and the head in one transaction; False leaves everything as it was."""
-        leaves = [merkle.leaf_hash(data) for data in new]
-        breaches: list[rules.Breach] = []
-        try:
-            with self.store.write() as db:
-                breaches = self._insert(db, size, new, leaves)
-                tree.extend(db, self.cell, size, leaves)
-                if tree.root_at(db, self.cell, checkpoint.size) != checkpoint.root:
-                    raise _WrongRoot
-                self._set_head(db, checkpoint, note)
-        except _WrongRoot:
-            return False
-        for breach in breaches:
-            self.store.raise_finding(
-                self.cell,
-                breach.key,
-                area=breach.area,
-                title=breach.title,
-                detail=breach.detail,
-                entries=breach.entries,
-            )
-        return True
-
-    def _insert(
-        self, db: sqlite3.Connection, size: int, new: Sequence[bytes], leaves: Sequence[bytes]
-    ) -> list[rules.Breach]:
-        breaches: list[rules.Breach] = []
-        counts: dict[str, int] = {}
-        for index, (data, leaf) in enumerate(zip(new, leaves, strict=True), start=size):
-            try:
-                entry = kinds.decode(data)
-                kind = entry.kind if isinstance(entry, kinds.UnknownEntry) else type(entry).__name__
-            except kinds.EntryError as error:
-                entry, kind = None, "Malformed"
-                breaches.append(
-                    rules.Breach(
-                        f"malformed-{index}", "ledger", "An entry is not well formed", str(error), [index]
-                    )
-                )
-            db.execute(
-                "INSERT INTO entries (cell, idx, kind, leaf, data) VALUES (?, ?, ?, ?, ?)",
-                (self.cell, index, kind, leaf, data),
-            )
-            counts[kind] = counts.get(kind, 0) + 1
-            breaches += rules.digest_entry(db, self.cell, index, entry)
-        for kind, n in counts.items():
-            db.execute(
-                """INSERT INTO kinds (cell, kind, n) VALUES (?, ?, ?)
-                ON CONFLICT (cell, kind) DO UPDATE SET n = n + excluded.n""",
-                (self.cell, kind, n),
-            )
-        return breaches
-
-    def _set_head(self, db: sqlite3.Connection, checkpoint: Checkpoint, note: str) -> None:
-        db.execute(
-            """INSERT INTO heads (cell, size, root, note, grown_at, checks) VALUES (?, ?, ?, ?, ?, 1)
-            ON CONFLICT (cell) DO UPDATE SET size = excluded.size, root = excluded.root,
-              note = excluded.note, grown_at = excluded.grown_at, checks = checks + 1""",
-            (self.cell, checkpoint.size, checkpoint.root, note, time.time()),
+    def _take(self, checkpoint: Checkpoint, note: str, new: Sequence[bytes]) -> bool:
+        expected = self.expected
+        return intake.take(
+            self.store,
+            self.cell,
+            checkpoint,
+            note,
+            new,
+            grace_seconds=expected.clock_grace_seconds,
+            shuffled=expected.shuffled,
         )
 
     def _keep_note(self, note: str, checkpoint: Checkpoint) -> None:
@@ -202,7 +204,7 @@ class Follower:
         head = self.store.head(self.cell)
         if head is None or note != head.note:
             with self.store.write() as db:
-                self._set_head(db, checkpoint, note)
+                intake.keep_head(db, self.cell, checkpoint, note)
         self.status.trouble = ""
         self.status.checked_at = time.time()
 
@@ -276,10 +278,6 @@ class Follower:
     def _find(self, key: str, title: str, detail: str, entries: list[int]) -> None:
         self.status.trouble = f"{title}. {detail}"
         self.store.raise_finding(self.cell, key, area="ledger", title=title, detail=detail, entries=entries)
-
-
-class _WrongRoot(Exception):  # noqa: N818  it rolls a transaction back and goes no further
-    pass
 
 
 def _first_number(text: str) -> int:

@@ -12,15 +12,19 @@ import httpx
 from lightwell.agreement.evidence import Evidence
 from lightwell.agreement.terms import TermStatus, evaluate
 from lightwell.oversight import adopted, audits, transfers
-from lightwell.oversight.follow import Follower
+from lightwell.oversight.follow import Expected, Follower
 from lightwell.oversight.reading import UnreachableError, http_reader
 from lightwell.oversight.settings import OversightSettings, SettingsError, WatchedCell
 from lightwell.oversight.store import Store
+from lightwell.oversight.views import Crosscheck
 from lightwell.oversight.witness import Witness
+from lightwell.wire import trust
 from lightwell.wire.entries import EntryError, decode
-from lightwell.wire.note import COSIGNATURE, NoteError, SigningKey, Verifier
+from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, NoteError, SigningKey, Verifier
+from lightwell.wire.trust import TrustError, TrustPolicy
 
 WITNESS_KEY: Final = "keys/witness.key"
+WITNESS_MLDSA_KEY: Final = "keys/witness-mldsa.key"
 _JUDGE_SECONDS: Final = 1.0
 _JUDGE_AGAIN_SECONDS: Final = 2
 
@@ -28,15 +32,25 @@ _JUDGE_AGAIN_SECONDS: Final = 2
 class WatchedLedger:
     """What the monitor keeps in memory of one cell: who signs for it, how following goes, how terms stand."""
 
-    def __init__(self, store: Store, seat: WatchedCell, client: httpx.Client) -> None:
-        """Parse the cell's keys; NoteError if one is malformed."""
+    def __init__(
+        self, store: Store, seat: WatchedCell, client: httpx.Client, settings: OversightSettings
+    ) -> None:
+        """Parse the cell's keys and policy; NoteError, TrustError or OSError if one is not to be read."""
         self.seat = seat
         self.cell = seat.cell
         self.origin = f"lightwell/{seat.cell}"
         self.verifier = Verifier.from_vkey(seat.ledger_vkey)
         self.cleanroom = Verifier.from_vkey(seat.cleanroom_vkey) if seat.cleanroom_vkey else None
+        if self.verifier.algorithm == COSIGNATURE:
+            raise NoteError(f"the ledger key of {seat.cell} is of type 0x04, which no log's is")
+        expected = Expected(
+            clock_grace_seconds=settings.clock_grace_seconds,
+            shuffled=seat.shuffled,
+            policy=_read_policy(settings.folder / seat.policy, self.verifier) if seat.policy else None,
+        )
         read = http_reader(client, seat.url)
-        self.follower = Follower(store, seat.cell, self.origin, self.verifier, read)
+        self.follower = Follower(store, seat.cell, self.origin, self.verifier, read, expected)
+        self.crosscheck = Crosscheck(store, seat.cell, settings.view_grace_seconds)
         self.evidence = Evidence()
         self.fed = 0
         self.outcomes: dict[int, str] = {}
@@ -52,23 +66,23 @@ class Monitor:
         """Open the store and the keys.
 
         Raises:
-            SettingsError: the witness's key or a cell's key is missing or malformed.
+            SettingsError: a key of the witness, or a cell's key or policy, is missing or malformed.
         """
         self.settings = settings
         self.store = Store(settings.database)
         self.client = httpx.Client(timeout=10, limits=httpx.Limits(max_connections=20))
         try:
             self.ledgers = {
-                seat.cell: WatchedLedger(self.store, seat, self.client) for seat in settings.cells
+                seat.cell: WatchedLedger(self.store, seat, self.client, settings) for seat in settings.cells
             }
-            key = read_key(settings.folder / WITNESS_KEY)
-            if key.verifier().algorithm != COSIGNATURE:
-                raise NoteError(f"{WITNESS_KEY} is not a cosigner's key (type 0x04)")
-        except NoteError as error:
+            keys = read_witness_keys(settings.folder)
+        except (NoteError, TrustError, OSError) as error:
             raise SettingsError(f"{settings.folder}: {error}") from error
-        self.witness_vkey = key.verifier().vkey()
+        self.witness_vkeys = frozenset(key.verifier().vkey() for key in keys)
         self.witness = Witness(
-            self.store, key, {cell: (ledger.origin, ledger.verifier) for cell, ledger in self.ledgers.items()}
+            self.store,
+            keys,
+            {cell: (ledger.origin, ledger.verifier) for cell, ledger in self.ledgers.items()},
         )
         self.board = [read_key(file) for file in sorted((settings.folder / "keys").glob("board-*.key"))]
         self.started_at = time.time()
@@ -117,6 +131,7 @@ class Monitor:
         while not self._stop.is_set():
             try:
                 ledger.follower.poll()
+                ledger.crosscheck.check(ledger.follower.status)
                 adopted.refresh(self.store, ledger.cell, ledger.seat.url, self.client)
                 self._audit_files(ledger)
             except Exception as error:  # noqa: BLE001  the thread must live; the page shows what stopped it
@@ -221,6 +236,32 @@ class Monitor:
             now=now,
         )
         return ledger.terms
+
+
+def read_witness_keys(folder: Path) -> list[SigningKey]:
+    """Read the witness's keys: the Ed25519 one, and the ML-DSA-44 one of the same name if there is one.
+
+    Raises:
+        SettingsError: the first is missing, or one is malformed.
+        NoteError: a key is of another type than its file is for, or the two are named differently.
+    """
+    keys = [read_key(folder / WITNESS_KEY)]
+    if (folder / WITNESS_MLDSA_KEY).exists():
+        keys.append(read_key(folder / WITNESS_MLDSA_KEY))
+    types = ((WITNESS_KEY, COSIGNATURE), (WITNESS_MLDSA_KEY, MLDSA_COSIGNATURE))
+    for key, (file, algorithm) in zip(keys, types, strict=False):
+        if key.verifier().algorithm != algorithm:
+            raise NoteError(f"{file} is not a cosigner's key of type 0x{algorithm:02x}")
+        if key.name != keys[0].name:
+            raise NoteError(f"{file} is named {key.name!r}, not {keys[0].name!r}: one witness has one name")
+    return keys
+
+
+def _read_policy(file: Path, ledger: Verifier) -> TrustPolicy:
+    policy = trust.parse(file.read_bytes())
+    if ledger not in {known.verifier for known in policy.logs}:
+        raise TrustError(f"{file.name}: it names no log with the ledger's key")
+    return policy
 
 
 def read_key(file: Path) -> SigningKey:

@@ -25,6 +25,8 @@ class SlateRecord(msgspec.Struct, frozen=True):
     inputs: str
     slate: str
     opening: str
+    padding: str = ""
+    """Of padding, which has neither inputs nor slate: the hex digest that its commitment covers."""
 
 
 class Sources:
@@ -101,9 +103,13 @@ def _judge(entry: SlateServed, record: SlateRecord | None, sources: Sources, cel
         return "missing"
     inputs_bytes, slate_bytes = record.inputs.encode(), record.slate.encode()
     try:
-        opening = bytes.fromhex(record.opening)
+        opening, padding = bytes.fromhex(record.opening), bytes.fromhex(record.padding)
     except ValueError:
         return "unopened"
+    if padding:
+        # It cannot also open as a slate: a viewer who holds a receipt for it would prove the cell wrong.
+        is_padding = commitment.opens(bytes.fromhex(entry.commitment), "padding", opening, padding)
+        return "padding" if is_padding else "unopened"
     digests = hashlib.sha256(inputs_bytes).digest(), hashlib.sha256(slate_bytes).digest()
     if not commitment.opens(bytes.fromhex(entry.commitment), "slate", opening, *digests):
         return "unopened"

@@ -8,7 +8,8 @@ import msgspec
 from lightwell.agreement.roster import Seat, seats_of
 from lightwell.wire import canonical
 from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
-from lightwell.wire.note import NoteError, SigningKey, Verifier, open_note, sign_note
+from lightwell.wire.keys import NoteError, SigningKey, Verifier
+from lightwell.wire.note import open_note, sign_note
 
 HEADER: Final = "lightwell/report/v1\n"
 STATUSES: Final = ("met", "breached", "no evidence")

@@ -15,6 +15,8 @@ class Breach(msgspec.Struct, frozen=True):
     title: str
     detail: str
     entries: list[int]
+    gather: bool = False
+    """Whether entries that the same finding showed before stay."""
 
 
 def digest_entry(db: sqlite3.Connection, cell: str, index: int, entry: object) -> list[Breach]:

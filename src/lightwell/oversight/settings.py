@@ -15,18 +15,27 @@ class SettingsError(ValueError):
 
 
 class WatchedCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell under oversight: where its ledger is read and whose signatures count for it."""
+    """A cell under oversight: where its ledger is read and whose signatures count for it.
+
+    `policy` names a file in the oversight server's folder, a tlog-policy: a checkpoint that the cell
+    publishes without its quorum is a finding. `shuffled` says that the cell shuffles the entries of a batch.
+    """
 
     cell: str
     url: str
     ledger_vkey: str
     cleanroom_vkey: str = ""
+    policy: str = ""
+    shuffled: bool = False
 
 
 class OversightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the oversight server watches and where it answers.
 
-    `keys/witness.key` in the folder is the witness's key, `keys/board-*.key` are those of board members.
+    `keys/witness.key` and, if it is there, `keys/witness-mldsa.key` in the folder are the witness's keys,
+    `keys/board-*.key` are those of board members. `clock_grace_seconds` is how far the time an entry states
+    may be off, and how long after its time a promise counts as broken; `view_grace_seconds` how long a cell
+    may show us less than it signed for.
     """
 
     url: str
@@ -34,6 +43,8 @@ class OversightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     folder: Path = Path()
     poll_seconds: float = 0.5
     transfer_grace_seconds: int = 120
+    clock_grace_seconds: float = 300
+    view_grace_seconds: float = 60
 
     @property
     def database(self) -> Path:
@@ -95,6 +106,8 @@ def write_oversight(settings: OversightSettings) -> None:
         f"url = {_toml(settings.url)}",
         f"poll_seconds = {_toml(settings.poll_seconds)}",
         f"transfer_grace_seconds = {_toml(settings.transfer_grace_seconds)}",
+        f"clock_grace_seconds = {_toml(settings.clock_grace_seconds)}",
+        f"view_grace_seconds = {_toml(settings.view_grace_seconds)}",
     ]
     for seat in settings.cells:
         fields = msgspec.structs.asdict(seat)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict, Unpack
 
 import msgspec
 
@@ -28,7 +28,12 @@ CREATE TABLE IF NOT EXISTS named (
   cell TEXT NOT NULL, digest TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (cell, digest)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS witnessed (
   cell TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL,
-  at REAL NOT NULL) WITHOUT ROWID;
+  at REAL NOT NULL, cosignatures TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS views (
+  cell TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL, note TEXT NOT NULL, shown_to TEXT NOT NULL,
+  at REAL NOT NULL, contradicts INTEGER NOT NULL, PRIMARY KEY (cell, size, root)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS latest (
+  cell TEXT PRIMARY KEY, at INTEGER NOT NULL, idx INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   cell TEXT NOT NULL, run TEXT NOT NULL, wanted_at REAL NOT NULL, audited_size INTEGER NOT NULL,
   done_at REAL, tiles_done_at REAL, PRIMARY KEY (cell, run)) WITHOUT ROWID;
@@ -66,6 +71,7 @@ CREATE TABLE IF NOT EXISTS reports (
 CREATE TABLE IF NOT EXISTS position (
   cell TEXT PRIMARY KEY, idx INTEGER NOT NULL, audited_run TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 """
+_ENTRIES_SHOWN: Final = 50
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -80,6 +86,17 @@ class Finding(msgspec.Struct, frozen=True):
     entries: list[int]
     opened_at: float
     closed_at: float | None
+
+
+class Said(TypedDict):
+    """What a finding says, as `record_finding` takes it."""
+
+    area: str
+    title: str
+    detail: str
+    entries: NotRequired[Sequence[int]]
+    state: NotRequired[str]
+    gather: NotRequired[bool]
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -102,6 +119,10 @@ class Store:
         self._lock = threading.RLock()
         self._writer = self._connect()
         self._writer.executescript("PRAGMA journal_mode=WAL;" + _SCHEMA)
+        with self.write() as db:
+            # A folder from before the witness kept what it had answered.
+            if "cosignatures" not in {row["name"] for row in db.execute("PRAGMA table_info(witnessed)")}:
+                db.execute("ALTER TABLE witnessed ADD COLUMN cosignatures TEXT NOT NULL DEFAULT ''")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
@@ -117,10 +138,12 @@ class Store:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                # On a full disk SQLite has rolled back by itself.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     def _reader(self) -> sqlite3.Connection:
         reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
@@ -197,36 +220,10 @@ class Store:
 
     # --- findings
 
-    def raise_finding(
-        self,
-        cell: str,
-        key: str,
-        *,
-        area: str,
-        title: str,
-        detail: str,
-        entries: Sequence[int] = (),
-        state: str = "breach",
-    ) -> None:
-        """Record a finding once; the same key again changes its text and entries, never its age.
-
-        Args:
-            cell: the cell it is about.
-            key: what makes it the same finding when seen again.
-            area: "ledger", "replay", "access", "transfers", "orders" or "feed".
-            title: what is wrong, in a few words.
-            detail: how it shows, in one or two sentences.
-            entries: indices of the entries that show it.
-            state: "breach", or "open" while it may still clear up.
-        """
+    def raise_finding(self, cell: str, key: str, **said: Unpack[Said]) -> None:
+        """Record a finding in a transaction of its own; the arguments are those of `record_finding`."""
         with self.write() as db:
-            db.execute(
-                """INSERT INTO findings (cell, key, area, state, title, detail, entries, opened_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (cell, key) DO UPDATE SET state = excluded.state, title = excluded.title,
-                  detail = excluded.detail, entries = excluded.entries, closed_at = NULL""",
-                (cell, key, area, state, title, detail, _numbers(entries), time.time()),
-            )
+            record_finding(db, cell, key, **said)
 
     def close_finding(self, cell: str, key: str) -> None:
         """Mark an open finding as cleared up; a breach stays a breach."""
@@ -259,6 +256,44 @@ class Store:
             )
             for row in rows
         ]
+
+
+def record_finding(
+    db: sqlite3.Connection,
+    cell: str,
+    key: str,
+    *,
+    area: str,
+    title: str,
+    detail: str,
+    entries: Sequence[int] = (),
+    state: str = "breach",
+    gather: bool = False,
+) -> None:
+    """Record a finding once; the same key again changes its text and entries, never its age.
+
+    Args:
+        db: the write connection, inside a transaction.
+        cell: the cell it is about.
+        key: what makes it the same finding when seen again.
+        area: "ledger", "replay", "access", "transfers", "orders", "agreement" or "feed".
+        title: what is wrong, in a few words.
+        detail: how it shows, in one or two sentences.
+        entries: indices of the entries that show it.
+        state: "breach", or "open" while it may still clear up.
+        gather: keep the entries it showed before and add these, up to 50.
+    """
+    if gather:
+        row = db.execute("SELECT entries FROM findings WHERE cell = ? AND key = ?", (cell, key)).fetchone()
+        before = msgspec.json.decode(row["entries"], type=list[int]) if row else []
+        entries = list(dict.fromkeys([*before, *entries]))[:_ENTRIES_SHOWN]
+    db.execute(
+        """INSERT INTO findings (cell, key, area, state, title, detail, entries, opened_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (cell, key) DO UPDATE SET state = excluded.state, title = excluded.title,
+          detail = excluded.detail, entries = excluded.entries, closed_at = NULL""",
+        (cell, key, area, state, title, detail, _numbers(entries), time.time()),
+    )
 
 
 def _numbers(values: Sequence[int]) -> str:

@@ -60,7 +60,8 @@ def raise_unpaired(store: Store, cell: str, followed: set[str], grace_seconds: i
         followed: cells whose ledgers are being read now; the half of any other cannot be expected.
         grace_seconds: how long a half may be alone, from the agreement or the settings.
     """
-    limit = int(time.time()) - grace_seconds
+    # An entry's time is cut to the minute: it may be of the minute's last second.
+    limit = int(time.time()) - grace_seconds - 59
     alone = store.rows(
         """SELECT a.* FROM transfers a WHERE a.cell = ? AND a.at < ? AND NOT EXISTS (
           SELECT 1 FROM transfers b WHERE b.transfer = a.transfer AND b.side <> a.side

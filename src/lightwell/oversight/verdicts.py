@@ -6,18 +6,20 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from lightwell.oversight import audits, tree
+from lightwell.oversight import audits, views
 from lightwell.oversight.refusal import VerdictError
 from lightwell.oversight.store import Store
 from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
-from lightwell.wire.note import NoteError, Verifier
+from lightwell.wire.keys import NoteError, Verifier
 
 LIVE: Final = "live"
 """The run that goes on for ever, slate by slate; audits are runs of their own."""
 _CURRENT: Final = ""
 _SHOWN_ENTRIES: Final = 50
 
-Outcome = Literal["identical", "differs", "missing", "unopened", "snapshot-missing"]
+Outcome = Literal["identical", "differs", "missing", "unopened", "snapshot-missing", "padding"]
+"""`padding`: the commitment opens as one to padding, so it is no slate of anybody's."""
+HARMLESS: Final = ("identical", "padding")
 
 _TITLES: Final = {
     "differs": "Slates differ when they are replayed",
@@ -64,6 +66,8 @@ class ReplayFigures(msgspec.Struct, frozen=True):
     audited_size: int
     run: str
     judged: int = 0
+    padding: int = 0
+    """Slate entries that are nobody's slate; they are counted here and nowhere else."""
     live_size: int = 0
     wanted: str | None = None
 
@@ -126,9 +130,11 @@ def figures(store: Store, cell: str, run: str | None = None) -> ReplayFigures:
         slates = store.number(
             "SELECT count(*) FROM entries WHERE cell = ? AND kind = 'SlateServed' AND idx < ?", cell, below
         )
+    padding = counts.pop("padding", 0)
     return ReplayFigures(
         tree_size=tree_size,
-        slates=slates,
+        slates=slates - padding,
+        padding=padding,
         replayed=counts.get("identical", 0) + counts.get("differs", 0),
         mismatches=counts.get("differs", 0) + counts.get("unopened", 0),
         missing=counts.get("missing", 0) + counts.get("snapshot-missing", 0),
@@ -148,16 +154,8 @@ def _compare_views(store: Store, ledger: tuple[str, Verifier], batch: VerdictBat
         raise VerdictError(422, "bad-checkpoint", f"The checkpoint is not the ledger's: {error}.") from error
     if shown.size > size:
         raise VerdictError(409, "not-yet-followed", f"The monitor has followed {size} entries; try again.")
-    with store.read() as db:
-        same = tree.root_at(db, batch.cell, shown.size) == shown.root
-    if not same:
-        store.raise_finding(
-            batch.cell,
-            f"split-view-{shown.size}",
-            area="ledger",
-            title="The ledger shows two readers different trees",
-            detail=f"The clean room was shown another signed tree of {shown.size} entries than the monitor.",
-        )
+    if not views.is_ours(store, batch.cell, shown.size, shown.root):
+        views.raise_split(store, batch.cell, shown.size, "the clean room")
         raise VerdictError(422, "split-view", "The clean room follows another tree than the monitor.")
 
 
@@ -248,7 +246,7 @@ def _advance(db: sqlite3.Connection, batch: VerdictBatch) -> None:
 
 
 def _raise_findings(store: Store, batch: VerdictBatch) -> None:
-    for outcome in {v.outcome for v in batch.verdicts} - {"identical"}:
+    for outcome in {v.outcome for v in batch.verdicts} - set(HARMLESS):
         rows = store.rows(
             "SELECT idx FROM verdicts WHERE cell = ? AND run = '' AND outcome = ? ORDER BY idx LIMIT ?",
             batch.cell, outcome, _SHOWN_ENTRIES,

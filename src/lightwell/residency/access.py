@@ -14,7 +14,7 @@ from lightwell.base.clock import fresh_id, now_ms
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import Problem, not_found
 from lightwell.base.telemetry import log
-from lightwell.ledger.integrated import integrated
+from lightwell.ledger.places import integrated
 from lightwell.ledger.queue import enqueue
 from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffRow
 from lightwell.residency.cell import Cell

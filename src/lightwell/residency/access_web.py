@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from lightwell.base.db import ReadSession
 from lightwell.base.threads import in_thread
-from lightwell.ledger.integrated import integrated
+from lightwell.ledger.places import integrated
 from lightwell.residency import access, access_read
 from lightwell.residency import staff as directory
 from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffRow

@@ -11,6 +11,7 @@ from lightwell.agreement.roster import Seat, parse_roster, seats_of
 from lightwell.base.db import Database
 from lightwell.base.objects import Objects
 from lightwell.base.settings import CellSettings, SettingsError, load
+from lightwell.ledger.sequencer import policy_of
 from lightwell.residency.decide import Decider
 from lightwell.residency.doors import Doors
 from lightwell.residency.keys import KeyVault, VaultError
@@ -55,6 +56,7 @@ class Cell:
             vault = KeyVault.open(settings.folder)
             agreement_text = settings.path(settings.agreement).read_text("utf-8")
             roster_text = settings.path(settings.roster).read_text("utf-8")
+            witnesses = policy_of(settings).witnesses.values()
         except (SettingsError, VaultError, OSError, UnicodeDecodeError) as error:
             raise CellError(str(error)) from error
         agreement = _parsed(settings.agreement, parse, agreement_text)
@@ -79,7 +81,7 @@ class Cell:
             roster=roster,
             roster_text=roster_text,
             decider=decider,
-            doors=Doors(process, _destinations(settings)),
+            doors=Doors(process, _destinations(settings, [known.url for known in witnesses])),
         )
 
     def close(self) -> None:
@@ -88,10 +90,9 @@ class Cell:
         self.database.dispose()
 
 
-def _destinations(settings: CellSettings) -> list[str]:
-    urls = [settings.database_url, settings.objects, settings.oversight_url]
+def _destinations(settings: CellSettings, witnesses: list[str]) -> list[str]:
+    urls = [settings.database_url, settings.objects, settings.ledger, settings.oversight_url, *witnesses]
     urls += [peer.url for peer in settings.peers]
-    urls += [witness.url for witness in settings.witnesses]
     # `file` and `s3://bucket` name no host that Python itself would connect to.
     return [url for url in urls if "://" in url and not url.startswith("s3://")]
 

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 from sqlalchemy import select, update
 
-from lightwell.base.clock import now_ms, now_s
+from lightwell.base.clock import minute_s, now_ms, now_s
 from lightwell.base.settings import Peer
 from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue
@@ -147,7 +147,7 @@ class Courier:
                 enqueue(
                     session,
                     TransferRefused(
-                        at=now_s(),
+                        at=minute_s(),
                         transfer=row.transfer_id,
                         flow=row.flow,
                         peer=row.peer,

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lightwell.base.clock import now_s
+from lightwell.base.clock import minute_s
 from lightwell.base.db import Database
 from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue_many
@@ -154,7 +154,7 @@ class Doors:
                 self._addresses.update((address, port) for port in ports)
 
     def _refuse(self, reason: str) -> None:
-        self._refused.append((now_s(), reason))
+        self._refused.append((minute_s(), reason))
         _log.warning("a connection was refused", reason=reason, process=self.process)
         raise DoorClosedError(f"{reason}: this process may not connect there")
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from lightwell.agreement.model import Flow
-from lightwell.base.clock import fresh_id, now_ms, now_s
+from lightwell.base.clock import fresh_id, minute_s, now_ms
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.settings import Peer
 from lightwell.ledger.queue import enqueue
@@ -195,7 +195,7 @@ def _send(cell: Cell, peer: Peer, message: Message, media: Mapping[str, str], tr
         enqueue(
             session,
             TransferSent(
-                at=now_s(), transfer=transfer, flow=flow.id, peer=peer.cell, digest=digest, size=size
+                at=minute_s(), transfer=transfer, flow=flow.id, peer=peer.cell, digest=digest, size=size
             ),
         )
     return transfer
@@ -280,7 +280,7 @@ def _receive(cell: Cell, sender: str, envelope: Envelope, body: bytes) -> tuple[
         enqueue(
             session,
             TransferReceived(
-                at=now_s(), transfer=envelope.transfer, flow=flow.id, peer=sender, digest=digest, size=size
+                at=minute_s(), transfer=envelope.transfer, flow=flow.id, peer=sender, digest=digest, size=size
             ),
         )
     return [], list(staged.values())

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from lightwell.agreement.model import Agreement, Flow, covers
-from lightwell.base.clock import now_ms, now_s
+from lightwell.base.clock import minute_s, now_ms
 from lightwell.base.db import ReadSession
 from lightwell.base.errors import Problem
 from lightwell.ledger.queue import enqueue
@@ -225,7 +225,7 @@ def check_budget(session: ReadSession, flow: Flow, peer: str, size_bytes: int, *
 def record_refusal(cell: Cell, transfer: str, flow: str, peer: str, reason: str) -> None:
     """Put a refusal in the ledger's queue, repeating nothing that a peer could have written freely."""
     entry = TransferRefused(
-        at=now_s(),
+        at=minute_s(),
         transfer=transfer if re.fullmatch(r"[0-9a-f]{16}", transfer) else "",
         flow=flow if cell.agreement.flow(flow) is not None else "unknown",
         peer=peer if peer in {other.cell for other in cell.settings.peers} else "unknown",

@@ -15,7 +15,7 @@ from lightwell.residency import gateway
 from lightwell.residency.cell import Cell
 from lightwell.residency.flood import Flood
 from lightwell.residency.gateway_rules import MAX_ENVELOPE_BYTES, REASONS, record_refusal
-from lightwell.wire.note import Verifier
+from lightwell.wire.keys import Verifier
 from lightwell.wire.signed_request import RequestSignatureError, check
 
 _unsigned = Flood(per_minute=60)

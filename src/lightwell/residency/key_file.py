@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from lightwell.residency.sealing import NONCE_BYTES
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 SIGNERS = ("ledger", "gateway")
 

@@ -26,7 +26,7 @@ from lightwell.residency.sealing import (
     seal,
     unseal,
 )
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 __all__ = ["OVERHEAD_BYTES", "KeyDestroyedError", "KeyVault", "SealError", "VaultError", "fold"]
 

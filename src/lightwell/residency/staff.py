@@ -15,7 +15,7 @@ from lightwell.base.errors import Problem
 from lightwell.residency.access_models import StaffRow, StaffSessionRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal
-from lightwell.wire.note import NoteError, Verifier
+from lightwell.wire.keys import NoteError, Verifier
 
 CHALLENGE_MS: Final = 120_000
 SESSION_MS: Final = 8 * 3_600_000

@@ -15,7 +15,7 @@ Read: TypeAlias = "Callable[[str], bytes | None]"
 """Returns the bytes of a file below the log's prefix, None if there is none."""
 
 PROBLEM_LIMIT = 1000
-"""An audit stops adding problems here: a log so broken needs no longer list."""
+"""An audit stops here: a log so broken needs no longer list, and one may claim any size it likes."""
 
 
 @dataclass
@@ -25,8 +25,7 @@ class _Audit:
     problems: list[str] = field(default_factory=list)
 
     def report(self, path: str, what: str) -> None:
-        if len(self.problems) < PROBLEM_LIMIT:
-            self.problems.append(f"{path}: {what}")
+        self.problems.append(f"{path}: {what}")
 
     def bundle(self, index: int, width: int) -> list[bytes] | None:
         """Return the entries of a bundle, or None having reported why not."""
@@ -82,13 +81,17 @@ def audit(
         on_bundle: told after each bundle how many entries are done, for a progress bar.
 
     Returns:
-        What is wrong, a line each beginning with the file's path; empty if everything holds.
+        What is wrong, a line each beginning with the file's path; empty if everything holds. After
+        `PROBLEM_LIMIT` of them a last line, of the checkpoint, says that the rest was not looked at.
     """
     state = _Audit(read, checkpoint.size)
     # `Edge` grows the tree exactly as a writer does and says every file the writer should have made.
     edge = Edge()
     whole = True
     for index, width in _bundles(checkpoint.size):
+        if len(state.problems) >= PROBLEM_LIMIT:
+            state.report("checkpoint", f"too many problems, stopped at entry {index * WIDTH}")
+            return state.problems
         entries = state.bundle(index, width)
         if entries is None:
             stored = state.leaves(index, width)

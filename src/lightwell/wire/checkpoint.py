@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightwell.wire import base64_strict
+from lightwell.wire import base64_strict, decimal_strict
+from lightwell.wire.keys import COSIGNATURE, NoteError, SigningKey, Verifier
 from lightwell.wire.merkle import EMPTY_ROOT, HASH_SIZE, SIZE_LIMIT
-from lightwell.wire.note import ED25519, NoteError, OpenedNote, SigningKey, Verifier, open_note, sign_note
+from lightwell.wire.note import OpenedNote, open_note, sign_note
 
 
 class CheckpointError(ValueError):
@@ -55,7 +56,10 @@ def parse(text: str) -> Checkpoint:
     if len(lines) < 3 or not all(lines):
         raise CheckpointError("a checkpoint has three or more lines, none empty")
     origin, size_text, root_text, *extensions = lines
-    size = parse_decimal(size_text)
+    try:
+        size = decimal_strict.decode(size_text)
+    except ValueError as error:
+        raise CheckpointError(f"tree size: {error}") from None
     try:
         root = base64_strict.decode(root_text)
     except ValueError as error:
@@ -63,20 +67,6 @@ def parse(text: str) -> Checkpoint:
     checkpoint = Checkpoint(origin, size, root, tuple(extensions))
     checkpoint.text()
     return checkpoint
-
-
-def parse_decimal(text: str) -> int:
-    """Return the number of ASCII decimal `text` below 2^63 without sign or leading zeroes.
-
-    Raises:
-        CheckpointError: anything else.
-    """
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or (text[0] == "0" and text != "0"):
-        raise CheckpointError("not a decimal number")
-    number = int(text)
-    if number >= SIZE_LIMIT:
-        raise CheckpointError("number is out of range")
-    return number
 
 
 def sign(checkpoint: Checkpoint, key: SigningKey) -> str:
@@ -90,10 +80,13 @@ class OpenedCheckpoint:
 
     checkpoint: Checkpoint
     note: OpenedNote
+    log: Verifier
+    """The key of the log, by which it was opened."""
 
     def cosigned_by(self) -> dict[str, int]:
         """Return the known witnesses that cosigned: name to seconds since the epoch."""
-        return {s.name: s.timestamp for s in self.note.signatures if s.timestamp is not None}
+        signatures = (s for s in self.note.signatures if s.verifier != self.log)
+        return {s.name: s.timestamp for s in signatures if s.timestamp is not None}
 
 
 def open_checkpoint(
@@ -103,7 +96,7 @@ def open_checkpoint(
 
     Args:
         note: the signed note, as served at `checkpoint`.
-        log: the log's key, of type 0x01.
+        log: the log's key, of type 0x01 or 0x06.
         witnesses: cosigners' keys to look for; a bad signature of any refuses the whole.
         origin: the origin that is wanted; any if None.
 
@@ -112,9 +105,10 @@ def open_checkpoint(
         CheckpointError: signed, but no checkpoint, or of another origin.
     """
     opened = open_note(note, [log, *witnesses])
-    if not any(s.verifier == log and log.algorithm == ED25519 for s in opened.signatures):
+    # A plain Ed25519 cosigner does not say in whose name it signs, so it is never a log's key.
+    if log.algorithm == COSIGNATURE or not any(s.verifier == log for s in opened.signatures):
         raise NoteError("the log has not signed this checkpoint")
     checkpoint = parse(opened.text)
     if origin is not None and checkpoint.origin != origin:
         raise CheckpointError("checkpoint is of another log")
-    return OpenedCheckpoint(checkpoint, opened)
+    return OpenedCheckpoint(checkpoint, opened, log)

@@ -132,7 +132,7 @@ class RecordsOpened(Fact, frozen=True, tag=True):
 class TransferSent(Fact, frozen=True, tag=True):
     """A message left through the gateway."""
 
-    at: Seconds
+    at: Minute
     transfer: Name
     flow: Name
     peer: Name
@@ -144,7 +144,7 @@ class TransferSent(Fact, frozen=True, tag=True):
 class TransferReceived(Fact, frozen=True, tag=True):
     """A message came in through the gateway."""
 
-    at: Seconds
+    at: Minute
     transfer: Name
     flow: Name
     peer: Name
@@ -156,7 +156,7 @@ class TransferReceived(Fact, frozen=True, tag=True):
 class TransferRefused(Fact, frozen=True, tag=True):
     """The gateway let a message neither out nor in."""
 
-    at: Seconds
+    at: Minute
     transfer: Name
     flow: Name
     peer: Name
@@ -166,7 +166,7 @@ class TransferRefused(Fact, frozen=True, tag=True):
 class ConnectionRefused(Fact, frozen=True, tag=True):
     """A process tried to open a connection that is not on its cell's list."""
 
-    at: Seconds
+    at: Minute
     process: Name
     reason: Name
 

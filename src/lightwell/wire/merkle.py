@@ -7,14 +7,14 @@ Proof order is RFC 6962's: from the leaf's side up to the root's child.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
+from hashlib import sha256 as _sha256
 from typing import TypeAlias
 
 HASH_SIZE = 32
 """SHA-256, the only hash of RFC 6962 and of C2SP logs."""
 
-EMPTY_ROOT = hashlib.sha256(b"").digest()
+EMPTY_ROOT = _sha256(b"").digest()
 """Root of the tree without leaves (RFC 6962, section 2.1)."""
 
 SIZE_LIMIT = 2**63
@@ -32,12 +32,12 @@ class ProofError(ValueError):
 
 def leaf_hash(data: bytes) -> bytes:
     """Return the 32-byte hash of a leaf: SHA-256(0x00 || data)."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    return _sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the 32-byte hash of an inner node: SHA-256(0x01 || left || right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return _sha256(b"\x01" + left + right).digest()
 
 
 def in_memory(leaf_hashes: Sequence[bytes]) -> Node:
@@ -141,19 +141,19 @@ def verify_subtree_inclusion(
         raise ProofError(f"index {index} is not in [{start}, {end})")
     _check_hashes(proof, leaf, root)
     place, last = index - start, end - start - 1
+    # Below this height the leaf's path and that of the last leaf differ; above, both run along the right
+    # edge of the tree, where a node without a right sibling is not hashed and has no step in the proof.
+    height = (place ^ last).bit_length()
+    length = height + (place >> height).bit_count()
+    if len(proof) != length:
+        raise ProofError(f"proof is too {'short' if len(proof) < length else 'long'}")
     value = leaf
-    for step in proof:
-        if last == 0:
-            raise ProofError("proof is too long")
-        if place & 1 or place == last:
-            value = node_hash(step, value)
-            shift = _low_zeroes(place) + 1
-        else:
-            value = node_hash(value, step)
-            shift = 1
-        place, last = place >> shift, last >> shift
-    if last != 0:
-        raise ProofError("proof is too short")
+    for step in proof[:height]:
+        pair = step + value if place & 1 else value + step
+        value = _sha256(b"\x01" + pair).digest()
+        place >>= 1
+    for step in proof[height:]:
+        value = node_hash(step, value)
     if value != root:
         raise ProofError("proof leads to another root")
 
@@ -247,6 +247,5 @@ def _check_subtree(start: int, end: int) -> None:
 def _check_hashes(proof: Sequence[bytes], *hashes: bytes) -> None:
     if len(proof) > PROOF_LIMIT:
         raise ProofError("proof is too long")
-    for value in (*hashes, *proof):
-        if len(value) != HASH_SIZE:
-            raise ProofError("a hash is not 32 bytes")
+    if {HASH_SIZE}.union(map(len, hashes), map(len, proof)) != {HASH_SIZE}:
+        raise ProofError("a hash is not 32 bytes")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from lightwell.wire.note import SigningKey, Verifier
+from lightwell.wire.keys import SigningKey, Verifier
 
 MAX_SKEW_SECONDS: Final = 300
 
@@ -45,11 +45,14 @@ def check(
     time = sent.get("lightwell-time", "")
     if not (time.isascii() and time.isdigit() and len(time) <= 12) or abs(int(time) - now) > MAX_SKEW_SECONDS:
         raise RequestSignatureError("The request's time is more than five minutes from now.")
+    written = sent.get("lightwell-signature", "")
     try:
-        signature = bytes.fromhex(sent.get("lightwell-signature", ""))
+        signature = bytes.fromhex(written)
+        signed = _signed(method, path, time, body_digest)
     except ValueError as error:
-        raise RequestSignatureError("The signature is not hex.") from error
-    if not verifier.verify(_signed(method, path, time, body_digest), signature):
+        raise RequestSignatureError("The signature is not hex, or the path is not Unicode.") from error
+    # Only as `headers` writes it: capitals and spaces would give one signature several texts.
+    if signature.hex() != written or not verifier.verify(signed, signature):
         raise RequestSignatureError("The signature does not fit the request.")
 
 

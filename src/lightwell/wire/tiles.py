@@ -12,6 +12,9 @@ HEIGHT = 8
 WIDTH = 1 << HEIGHT
 """Hashes in a full tile, entries in a full bundle."""
 
+CHECKPOINT_PATH = "checkpoint"
+"""Where a log's newest checkpoint is, below its prefix."""
+
 ENTRY_LIMIT = 65_535
 """Bytes in an entry: its length is written as a uint16."""
 

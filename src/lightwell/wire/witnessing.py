@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightwell.wire import base64_strict
-from lightwell.wire.checkpoint import CheckpointError, parse_decimal
+from lightwell.wire import base64_strict, decimal_strict
 from lightwell.wire.merkle import HASH_SIZE
 from lightwell.wire.note import NOTE_LIMIT
 
@@ -58,10 +57,11 @@ def parse_request(body: bytes) -> AddCheckpoint:
     if len(steps) > PROOF_LINES_LIMIT:
         raise RequestError("too many proof lines")
     try:
-        old_size = parse_decimal(first.removeprefix("old "))
-        proof = tuple(base64_strict.decode(step) for step in steps)
-    except CheckpointError:
+        old_size = decimal_strict.decode(first.removeprefix("old "))
+    except ValueError:
         raise RequestError("old size is not a decimal number") from None
+    try:
+        proof = tuple(base64_strict.decode(step) for step in steps)
     except ValueError as error:
         raise RequestError(f"proof line: {error}") from None
     if any(len(step) != HASH_SIZE for step in proof):

@@ -18,7 +18,8 @@ from lightwell.agreement.orders import (
 )
 from lightwell.agreement.roster import Seat
 from lightwell.wire import canonical
-from lightwell.wire.note import SigningKey, sign_note
+from lightwell.wire.keys import SigningKey
+from lightwell.wire.note import sign_note
 
 AGREEMENT = parse((Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml").read_text("utf-8"))
 NAMES = ("authority", "board", "court", "partner")

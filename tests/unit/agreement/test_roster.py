@@ -4,7 +4,7 @@ import pytest
 
 from lightwell.agreement.load import AgreementError
 from lightwell.agreement.roster import Seat, dump_roster, parse_roster, roster_digest, seats_of
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 
 def key(name: str, byte: int) -> str:

@@ -12,7 +12,7 @@ from lightwell.agreement.load import digest, parse
 from lightwell.agreement.roster import Seat, roster_digest
 from lightwell.agreement.terms import TermStatus, evaluate
 from lightwell.wire import entries as kinds
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 AGREEMENT = parse((Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml").read_text("utf-8"))
 HASH = "ab" * 32

@@ -5,7 +5,7 @@ import pytest
 from lightwell.apps.demo.check.disk import problems_at_rest
 from lightwell.wire import merkle, tiles
 from lightwell.wire.checkpoint import Checkpoint, sign
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 KEY = SigningKey.generate("lightwell/us", bytes(32))
 ENTRIES = [f"entry {n}".encode() for n in range(300)]

@@ -1,16 +1,17 @@
 """Asking witnesses: cosignatures that verify are taken, anything else costs only its line."""
 
+import threading
 from collections.abc import Callable
 
 import httpx
 import pytest
 
-from lightwell.base.settings import WitnessSettings
 from lightwell.ledger import witnesses as module
 from lightwell.ledger.witnesses import Witnesses
 from lightwell.wire import checkpoint, merkle
 from lightwell.wire.checkpoint import Checkpoint, open_checkpoint
-from lightwell.wire.note import COSIGNATURE, NoteError, SigningKey
+from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, SigningKey
+from lightwell.wire.trust import Group, Known, TrustPolicy
 from lightwell.wire.witnessing import parse_request
 
 LOG = SigningKey.generate("lightwell/us", bytes(32))
@@ -49,12 +50,13 @@ class Memory:
 def ask(answer: Callable[[httpx.Request], httpx.Response], *sizes: int) -> tuple[Witnesses, list[int]]:
     """Ask one witness about trees of these sizes; return it and how many cosignatures each brought."""
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    settings = WitnessSettings(url="http://witness.test/witness/us", vkey=WITNESS.verifier().vkey())
-    asked = Witnesses([settings], client)
+    known = Known(WITNESS.verifier(), "http://witness.test/witness/us")
+    asked = Witnesses(TrustPolicy("w", (), {"w": known}), client)
     counts = []
     for size in sizes:
         note = checkpoint.sign(tree(size), LOG)
-        found = asked.collect(tree(size), note, NODE)
+        found, has_quorum = asked.collect(tree(size), note, NODE)
+        assert has_quorum == bool(found)
         assert all(WITNESS.verifier().verify_text(tree(size).text(), s.signature) for s in found)
         counts.append(len(found))
     return asked, counts
@@ -117,6 +119,63 @@ def test_an_answer_that_is_no_cosignature_is_only_a_missing_line(answer: httpx.R
     assert asked.all[0].cosigned_size in (0, 3)
 
 
-def test_a_witness_key_that_is_no_cosigners_is_refused() -> None:
-    with pytest.raises(NoteError, match="cosigner"):
-        Witnesses([WitnessSettings(url="http://w.test", vkey=LOG.verifier().vkey())])
+def test_a_quorum_is_enough_and_a_slow_witness_does_not_hold_it_up() -> None:
+    released = threading.Event()
+    quick, slow = Memory(), Memory()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "slow.test":
+            released.wait(10)
+            return slow(request)
+        return quick(request)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    other = SigningKey.generate("other", bytes([2]) * 32, COSIGNATURE)
+    witnesses = {
+        "quick": Known(WITNESS.verifier(), "http://quick.test"),
+        "slow": Known(other.verifier(), "http://slow.test"),
+    }
+    asked = Witnesses(TrustPolicy("g", (), witnesses, {"g": Group(1, ("quick", "slow"))}), client)
+    for size in (1, 2, 3):
+        found, has_quorum = asked.collect(tree(size), checkpoint.sign(tree(size), LOG), NODE)
+        assert has_quorum
+        assert [s.name for s in found] == ["witness"]
+    # Still busy with the first question, it was not asked a second one.
+    assert slow.requests == 0
+    released.set()
+
+
+def test_without_its_quorum_a_checkpoint_is_said_to_lack_it() -> None:
+    client = httpx.Client(transport=httpx.MockTransport(Memory()))
+    other = SigningKey.generate("other", bytes([2]) * 32, COSIGNATURE)
+    witnesses = {
+        "w": Known(WITNESS.verifier(), "http://w.test"),
+        "o": Known(other.verifier(), "http://o.test"),
+    }
+    asked = Witnesses(TrustPolicy("g", (), witnesses, {"g": Group(2, ("w", "o"))}), client)
+    found, has_quorum = asked.collect(tree(1), checkpoint.sign(tree(1), LOG), NODE)
+    assert (len(found), has_quorum) == (1, False)
+    assert [line.split(":")[0] for line in asked.down()] == ["o"]
+
+
+def test_both_keys_of_one_witness_are_taken_from_one_answer() -> None:
+    quantum = SigningKey.generate("witness", bytes([1]) * 32, MLDSA_COSIGNATURE)
+    requests = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        text = parse_request(request.content).note.rpartition("\n\n")[0] + "\n"
+        stranger = SigningKey.generate("stranger", bytes([9]) * 32, COSIGNATURE)
+        return httpx.Response(
+            200, text="".join(k.cosign(text, 5).line() for k in (WITNESS, quantum, stranger))
+        )
+
+    url = "http://witness.test"
+    witnesses = {"a": Known(WITNESS.verifier(), url), "b": Known(quantum.verifier(), url + "/")}
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    asked = Witnesses(TrustPolicy("g", (), witnesses, {"g": Group(2, ("a", "b"))}), client)
+    found, has_quorum = asked.collect(tree(1), checkpoint.sign(tree(1), LOG), NODE)
+    assert has_quorum
+    assert requests == 1
+    assert {s.verifier or s.key_id for s in found} == {WITNESS.verifier().key_id, quantum.verifier().key_id}

@@ -12,7 +12,7 @@ from lightwell.agreement.orders import open_order
 from lightwell.agreement.roster import Seat, dump_roster
 from lightwell.apps import cli, oversee
 from lightwell.oversight import report
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 from tests.factories.cells import AGREEMENTS
 from tests.factories.seen_cell import SeenCell, key
 

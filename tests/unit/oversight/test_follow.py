@@ -13,6 +13,8 @@ from lightwell.wire import entries, merkle, tiles
 from lightwell.wire.checkpoint import Checkpoint, sign
 from tests.factories.seen_cell import SeenCell, key
 
+NOW = entries.minute(int(time.time()))
+
 
 @pytest.fixture
 def cell() -> SeenCell:
@@ -29,7 +31,7 @@ def follower(cell: SeenCell, tmp_path: Path) -> Follower:
 
 def facts(count: int, start: int = 0) -> list[bytes]:
     return [
-        entries.encode(entries.VideoPublished(at=60 * number, commitment=f"{number:064x}"))
+        entries.encode(entries.VideoPublished(at=NOW, commitment=f"{number:064x}"))
         for number in range(start, start + count)
     ]
 
@@ -178,7 +180,7 @@ def test_audit_names_an_altered_tile_and_an_altered_bundle(cell: SeenCell, follo
     tile = tiles.tile_path(0, 1)
     cell.files[tile] = bytes(32) + cell.files[tile][32:]
     bundle = tiles.bundle_path(0)
-    changed = [*cell.entries[:9], facts(1, 9)[0].replace(b"540", b"600"), *cell.entries[10:256]]
+    changed = [*cell.entries[:9], facts(1, 999)[0], *cell.entries[10:256]]
     cell.files[bundle] = tiles.encode_bundle(changed)
     problems = follower.audit()
     assert any(problem.startswith(tile) for problem in problems)
@@ -204,15 +206,15 @@ def test_use_without_a_live_grant_is_a_breach(
     cell: SeenCell, follower: Follower, change: str, broken: bool
 ) -> None:
     asked = entries.AccessRequested(
-        at=600, request="r1", place="us", role="analyst", fields=["user.contact.email"], purpose="support"
+        at=NOW, request="r1", place="us", role="analyst", fields=["user.contact.email"], purpose="support"
     )
     granted = entries.AccessDecided(
-        at=600, request="r1", outcome="granted", reason="approved", place="us", role="analyst",
-        approvals=1, expires_at=1200,
+        at=NOW, request="r1", outcome="granted", reason="approved", place="us", role="analyst",
+        approvals=1, expires_at=NOW + 120,
     )  # fmt: skip
-    ended = entries.AccessEnded(at=660, request="r1", why="revoked")
+    ended = entries.AccessEnded(at=NOW + 60, request="r1", why="revoked")
     used = entries.AccessUsed(
-        at=6000 if change == "expired" else 660,
+        at=NOW + 180 if change == "expired" else NOW + 60,
         request="r1",
         fields=["user.contact.phone" if change == "other-field" else "user.contact.email"],
     )

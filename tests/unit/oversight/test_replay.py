@@ -1,10 +1,12 @@
 """A slate is identical only if its record opened, its sources are those named and every byte came again."""
 
+import hashlib
+
 import msgspec
 import pytest
 
 from lightwell.oversight.replay import SlateRecord, Sources, judge
-from lightwell.wire import entries
+from lightwell.wire import commitment, entries
 from tests.factories.seen_cell import SeenCell
 
 
@@ -75,3 +77,28 @@ def test_record_that_names_other_inputs_than_its_entry_differs(cell: SeenCell) -
     other.records = cell.records
     other.sources = cell.sources
     assert verdict(other, entry) == "differs"
+
+
+def test_padding_that_opens_as_such_is_no_slate_and_no_breach(cell: SeenCell) -> None:
+    opening, digest = b"o" * 16, b"d" * 32
+    made = commitment.commit("padding", opening, digest).hex()
+    entry = msgspec.structs.replace(cell.slate(1), commitment=made)
+    record = {
+        "commitment": made,
+        "inputs": "",
+        "slate": "",
+        "opening": opening.hex(),
+        "padding": digest.hex(),
+    }
+    cell.records[made] = record
+    assert verdict(cell, entry) == "padding"
+    cell.records[made] = record | {"opening": b"p".hex() * 16}
+    assert verdict(cell, entry) == "unopened"
+
+
+def test_a_slate_cannot_be_passed_off_as_padding(cell: SeenCell) -> None:
+    entry = cell.slate(1)
+    record = cell.records[entry.commitment]
+    for digest in ("ab" * 32, hashlib.sha256(record["slate"].encode()).hexdigest(), "zz"):
+        cell.records[entry.commitment] = record | {"inputs": "", "slate": "", "padding": digest}
+        assert verdict(cell, entry) == "unopened"

@@ -23,7 +23,7 @@ class Pair:
 
     def add(self, side: str, digest: str = "d" * 64, ago: int = 300) -> None:
         kind = entries.TransferSent if side == "us" else entries.TransferReceived
-        at = int(time.time()) - ago
+        at = entries.minute(int(time.time()) - ago)
         peer = "sg" if side == "us" else "us"
         self.cells[side].add(
             kind(at=at, transfer="t1", flow="public-video", peer=peer, digest=digest, size=10)

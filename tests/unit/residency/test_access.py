@@ -4,13 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from lightwell.agreement.load import digest
 from lightwell.agreement.roster import roster_digest
 from lightwell.agreement.terms import evaluate
 from lightwell.base.errors import Problem
-from lightwell.ledger.models import LedgerEntry
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.accounts.service import SignUp, sign_up
 from lightwell.residency import access, access_read
@@ -21,6 +19,7 @@ from lightwell.residency.decide import Principal, Refused
 from lightwell.residency.staff import Member, enrol, line_excluded, principal_of
 from lightwell.wire import entries as kinds
 from tests.factories.cells import fresh_key
+from tests.factories.ledger import all_entries
 from tests.factories.people import form
 
 EMAIL = "user.contact.email"
@@ -74,9 +73,7 @@ def read(cell: Cell, staff_id: str, request_id: str) -> Reading:
 
 
 def ledger(cell: Cell, *wanted: type[kinds.Fact]) -> list[Any]:
-    with cell.database.read() as session:
-        rows = session.scalars(select(LedgerEntry.entry).order_by(LedgerEntry.entry_id))
-        found = [kinds.decode(row) for row in rows]
+    found = [kinds.decode(row) for row in all_entries(cell.settings, cell.database)]
     return [entry for entry in found if isinstance(entry, wanted)]
 
 
@@ -140,8 +137,7 @@ def test_every_step_is_an_entry_in_order(cell: Cell) -> None:
 def test_the_ledger_names_neither_staff_nor_subject(cell: Cell, mira: str) -> None:
     analyst = hire(cell, "support-seven")
     read(cell, analyst, granted(cell, analyst))
-    with cell.database.read() as session:
-        whole = b"".join(session.scalars(select(LedgerEntry.entry)))
+    whole = b"".join(all_entries(cell.settings, cell.database))
     for name in (analyst, mira, "mira", "SUP-7", "support-seven"):
         assert name.encode() not in whole
 
@@ -414,8 +410,7 @@ def test_what_really_happened_makes_the_term_met(cell: Cell) -> None:
     revoke(cell, analyst, request_id)
     read(cell, analyst, request_id)
     ask(cell, hire(cell, "lee", place="sg"))
-    with cell.database.read() as session:
-        rows = list(session.scalars(select(LedgerEntry.entry).order_by(LedgerEntry.entry_id)))
+    rows = all_entries(cell.settings, cell.database)
     adopted = kinds.AgreementAdopted(
         at=0,
         agreement=cell.agreement.id,

@@ -10,7 +10,7 @@ from lightwell.ledger.sequencer import Sequencer
 from lightwell.residency.access_models import StaffRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.staff import CHALLENGE_MS, Member, challenge, enrol
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 from tests.factories.cells import fresh_key
 from tests.factories.people import sign_up
 

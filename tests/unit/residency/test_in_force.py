@@ -15,7 +15,7 @@ from lightwell.residency import in_force
 from lightwell.residency.cell import Cell
 from lightwell.residency.in_force import OrderWatch, require_allowed, take
 from lightwell.wire.entries import OrderEffective, OrderRefused, OrderTaken
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 from tests.unit.residency.two_cells import World, app_of, entries_of, found_world
 
 

@@ -21,7 +21,7 @@ from lightwell.residency.cell import Cell
 from lightwell.residency.gateway import Envelope, Message, says
 from lightwell.residency.keys import KeyVault
 from lightwell.wire import entries
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 from lightwell.wire.signed_request import headers
 
 AGREEMENT = Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml"

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from lightwell.wire import checkpoint
 from lightwell.wire.checkpoint import Checkpoint, CheckpointError, open_checkpoint, parse
+from lightwell.wire.keys import COSIGNATURE, NoteError, SigningKey
 from lightwell.wire.merkle import EMPTY_ROOT
-from lightwell.wire.note import COSIGNATURE, NoteError, SigningKey, join_note, sign_note
+from lightwell.wire.note import join_note, sign_note
 
 LOG = SigningKey.generate("lightwell/us", bytes(range(32)))
 WITNESS = SigningKey.generate("witness.example", bytes([5]) * 32, COSIGNATURE)

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightwell.wire.note import (
-    COSIGNATURE,
-    NoteError,
-    SigningKey,
-    Verifier,
-    join_note,
-    open_note,
-    parse_signatures,
-    sign_note,
-)
+from lightwell.wire.keys import COSIGNATURE, NoteError, SigningKey, Verifier
+from lightwell.wire.note import join_note, open_note, parse_signatures, sign_note
 
 # The example of C2SP signed-note, made by another implementation.
 SPEC_VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"

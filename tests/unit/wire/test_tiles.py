@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightwell.wire import merkle, tiles
-from lightwell.wire.audit import audit
+from lightwell.wire.audit import PROBLEM_LIMIT, audit
 from lightwell.wire.checkpoint import Checkpoint
 from lightwell.wire.edge import Edge
 from lightwell.wire.tiles import TileError
@@ -178,3 +178,10 @@ def test_an_audit_tells_each_entry_once_in_order() -> None:
 def test_a_partial_file_may_be_replaced_by_the_full_one() -> None:
     at_300 = build(300)[2].root()
     assert audit(SMALL.get, Checkpoint("o", 300, at_300)) == ["tile/1/000.p/1: missing"]
+
+
+def test_an_audit_of_a_size_that_nobody_could_keep_ends() -> None:
+    # A log may sign any size it likes; whoever checks it must not be kept busy for ever.
+    found = audit(lambda _: None, Checkpoint("o", 2**62, bytes(32)))
+    assert PROBLEM_LIMIT <= len(found) <= PROBLEM_LIMIT + 3
+    assert "stopped at entry" in found[-1]

@@ -11,13 +11,28 @@ from typing import Any
 
 import pytest
 
-from lightwell.wire import canonical, commitment, entries, merkle, tiles, witnessing
+from lightwell.wire import (
+    canonical,
+    commitment,
+    entries,
+    merkle,
+    receipt,
+    tiles,
+    tlog_proof,
+    trust,
+    witnessing,
+)
 from lightwell.wire.canonical import CanonicalError
+from lightwell.wire.cosigned import checkpoint_message, subtree_message
 from lightwell.wire.edge import Edge
 from lightwell.wire.entries import EntryError, UnknownEntry
+from lightwell.wire.keys import MLDSA_COSIGNATURE, NoteError, SigningKey, Verifier
 from lightwell.wire.merkle import ProofError
-from lightwell.wire.note import NoteError, Verifier, open_note
-from lightwell.wire.receipt import Promise, ReceiptError, open_promise
+from lightwell.wire.note import open_note
+from lightwell.wire.promise import Promise, PromiseError, open_promise
+from lightwell.wire.receipt import ReceiptError
+from lightwell.wire.tlog_proof import TlogProofError
+from lightwell.wire.trust import TrustError
 
 FOLDER = Path(__file__).parents[3] / "conformance"
 
@@ -101,8 +116,68 @@ def test_receipt_vectors() -> None:
         expected = Promise(case["origin"], bytes.fromhex(case["leaf_hash"]), case["by"])
         assert open_promise(case["promise"], verifier) == expected
     for case in found["refused"]:
-        with pytest.raises(ReceiptError):
+        with pytest.raises(PromiseError):
             open_promise(case["promise"], verifier)
+
+
+def test_cosignature_vectors() -> None:
+    found = load("cosignatures.json")
+    verifiers = {name: Verifier.from_vkey(vkey) for name, vkey in found["vkeys"].items()}
+    w6 = SigningKey.generate(verifiers["w6"].name, bytes.fromhex(found["seeds"]["w6"]), MLDSA_COSIGNATURE)
+    assert w6.verifier() == verifiers["w6"]
+    text, at = found["checkpoint"], found["cosigned_at"]
+    assert checkpoint_message(text, at).hex() == found["messages"]["w1"]
+    assert subtree_message(verifiers["w6"].name, text, at).hex() == found["messages"]["w6"]
+    for case in found["valid"]:
+        opened = open_note(case["note"], list(verifiers.values()))
+        assert [s.verifier for s in opened.signatures] == [verifiers[name] for name in case["signed_by"]]
+        assert {s.timestamp for s in opened.signatures} <= {None, at}
+    for case in found["refused"]:
+        with pytest.raises(NoteError):
+            open_note(case["note"], list(verifiers.values()))
+
+
+def test_policy_vectors() -> None:
+    found = load("policies.json")
+    for case in found["valid"]:
+        data = bytes.fromhex(case["hex"]) if "hex" in case else case["policy"].encode()
+        policy = trust.parse(data)
+        assert trust.parse(policy.encode()) == policy
+        assert all(policy.satisfied(names) for names in case.get("satisfied", []))
+        assert not any(policy.satisfied(names) for names in case.get("unsatisfied", []))
+    for case in found["refused"]:
+        with pytest.raises(TrustError):
+            trust.parse(case["policy"].encode())
+
+
+def test_proof_vectors() -> None:
+    found = load("proofs.json")
+    policy = trust.parse(found["policy"].encode())
+    both = trust.parse(found["policy_of_both_types"].encode())
+    for judge, cases in ((policy, found["valid"]), (both, found["valid_of_both_types"])):
+        for case in cases:
+            proof = tlog_proof.parse(case["proof"])
+            assert proof.index == case["index"]
+            assert proof.text() == case["proof"]
+            proof.verify(merkle.leaf_hash(case["entry"].encode()), judge)
+    for case in found["refused"]:
+        with pytest.raises(TlogProofError):
+            tlog_proof.parse(case["proof"]).verify(merkle.leaf_hash(case["entry"].encode()), policy)
+    with pytest.raises(TlogProofError):
+        tlog_proof.parse(found["valid"][0]["proof"]).verify(bytes(32), both)
+
+
+def test_viewers_receipt_vectors() -> None:
+    found = load("proofs.json")
+    policy = trust.parse(found["policy"].encode())
+    for case in found["valid_receipts"]:
+        one = receipt.parse(case["receipt"])
+        assert one.text() == case["receipt"]
+        assert (one.opening is not None) == case["opens"]
+        one.verify(policy)
+    for case in found["refused_receipts"]:
+        with pytest.raises(ReceiptError):
+            receipt.parse(case["receipt"]).verify(policy)
 
 
 def test_log_vectors() -> None:

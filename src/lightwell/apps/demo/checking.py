@@ -18,7 +18,7 @@ from lightwell.apps.demo.deployment import CELLS, Deployment, existing, prepare
 from lightwell.apps.demo.pictures import Picture
 from lightwell.apps.demo.seed import draw
 from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor, is_running
-from lightwell.wire.note import Verifier
+from lightwell.wire.keys import Verifier
 
 CHECK_SECONDS = 138.0
 """What a check may take before its processes are ended; the whole is to stay within 150 s."""

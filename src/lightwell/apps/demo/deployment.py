@@ -20,7 +20,7 @@ from lightwell.apps.demo.notebook import Notebook
 from lightwell.apps.demo.staff import Badge, hire
 from lightwell.apps.demo.supervisor import Child
 from lightwell.base.clock import now_s
-from lightwell.base.settings import CellSettings, Peer, WitnessSettings, load, write
+from lightwell.base.settings import CellSettings, Peer, load, write
 from lightwell.ledger.queue import enqueue
 from lightwell.oversight.settings import (
     CleanRoomSettings,
@@ -35,7 +35,8 @@ from lightwell.residency.cell import Cell
 from lightwell.residency.keys import KeyVault
 from lightwell.residency.staff import Member
 from lightwell.wire.entries import AgreementAdopted
-from lightwell.wire.note import COSIGNATURE, ED25519, SigningKey
+from lightwell.wire.keys import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, SigningKey, Verifier
+from lightwell.wire.trust import Group, Known, TrustPolicy
 
 CELLS = ("us", "sg")
 AGREEMENT = "us-2022-draft"
@@ -43,6 +44,7 @@ BOARD = ("Adaeze Brandt", "Marcus Oyelaran", "Yuki Sandoval")
 AUTHORITY = "Office of Digital Services"
 PARTNER = "Northgate Assurance"
 FIRST_PORTS = {"us": 8100, "sg": 8200, "oversight": 8300}
+LEDGER_POLICY = "ledger.policy"
 _HOST = "127.0.0.1"
 
 
@@ -163,6 +165,7 @@ def _seats(deployment: Deployment) -> list[Seat]:
         seat("authority", AUTHORITY, keys / "authority.key"),
         seat("partner", PARTNER, keys / "partner.key"),
         seat("witness", "Oversight witness", keys / "witness.key", COSIGNATURE),
+        seat("witness", "Oversight witness", keys / "witness-mldsa.key", MLDSA_COSIGNATURE),
     ]
     seats += [seat("board", name, keys / f"board-{n}.key") for n, name in enumerate(BOARD, 1)]
     for cell in CELLS:
@@ -193,7 +196,9 @@ def _settle_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
         for other in CELLS
         if other != name
     )
-    witness = WitnessSettings(url=f"{oversight}/witness/{name}", vkey=_vkey(roster, "witness"))
+    # Laid out anew each time: the ports, and with them the witness's address, may be others.
+    policy = _ledger_policy(roster, name, f"{oversight}/witness/{name}")
+    (folder / LEDGER_POLICY).write_text(policy.text(), "utf-8")
     kept = load(folder) if (folder / "cell.toml").exists() else CellSettings(cell=name, region=name, url="")
     # Only what the layout decides is written again; a database or a limit that somebody chose stays.
     write(
@@ -204,9 +209,17 @@ def _settle_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
             oversight_url=oversight,
             cleanroom_vkey=_vkey(roster, "cleanroom", name),
             peers=peers,
-            witnesses=(witness,),
+            ledger_policy=LEDGER_POLICY,
         )
     )
+
+
+def _ledger_policy(roster: list[Seat], name: str, url: str) -> TrustPolicy:
+    """Return the policy of one cell: the oversight server must have cosigned, by any key of its."""
+    keys = [Verifier.from_vkey(seat.vkey) for seat in roster if seat.role == "witness"]
+    witnesses = {f"oversight-{key.key_id.hex()}": Known(key, url) for key in keys}
+    log = Known(Verifier.from_vkey(_vkey(roster, "ledger", name)))
+    return TrustPolicy("oversight", (log,), witnesses, {"oversight": Group(1, tuple(witnesses))})
 
 
 def _settle_oversight(deployment: Deployment, roster: list[Seat]) -> None:
@@ -219,8 +232,12 @@ def _settle_oversight(deployment: Deployment, roster: list[Seat]) -> None:
                 url=deployment.urls[name],
                 ledger_vkey=ledger_vkey,
                 cleanroom_vkey=_vkey(roster, "cleanroom", name),
+                policy=f"{name}.policy",
             )
         )
+        # The overseer's own copy: what the cell does to its file changes nothing here.
+        policy = _ledger_policy(roster, name, f"{deployment.urls['oversight']}/witness/{name}")
+        (deployment.oversight / f"{name}.policy").write_text(policy.text(), "utf-8")
         write_cleanroom(
             CleanRoomSettings(
                 cell=name,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from lightwell.residency.access_models import StaffRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.staff import Member, enrol
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Self
 import httpx
 
 from lightwell.apps.demo.person import expect
-from lightwell.wire.note import SigningKey
+from lightwell.wire.keys import SigningKey
 
 
 class StaffDesk:

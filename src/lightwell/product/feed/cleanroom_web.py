@@ -17,7 +17,7 @@ from lightwell.product.feed.service import records_for_replay
 from lightwell.residency.cell import Cell
 from lightwell.wire import signed_request
 from lightwell.wire.entries import RecordsOpened
-from lightwell.wire.note import Verifier
+from lightwell.wire.keys import Verifier
 
 MAX_RECORDS = 100
 _NO_BODY = hashlib.sha256(b"").hexdigest()

@@ -10,9 +10,8 @@ import msgspec
 from sqlalchemy import insert
 
 from lightwell.base.db import Database
-from lightwell.ledger.queue import enqueue_many
+from lightwell.ledger.queue import PreparedEntry, enqueue_prepared
 from lightwell.product.feed.models import SlateRecordRow
-from lightwell.wire.entries import SlateServed
 
 MAX_GROUP = 256
 # On the table itself: plain rows need nothing of what the ORM's bulk insert does for each.
@@ -20,13 +19,12 @@ _INSERT = insert(SlateRecordRow.__table__)  # type: ignore[arg-type]
 
 
 class Prepared(msgspec.Struct):
-    """A slate that is ranked and sealed but not yet durable; `leaf` is the hash of its entry."""
+    """A slate that is ranked and sealed but not yet durable, and the entry that commits to it."""
 
     account_id: str
-    leaf: bytes
     commitment: bytes
     sealed: bytes
-    entry: SlateServed
+    entry: PreparedEntry
 
 
 class GroupCommit:
@@ -73,7 +71,7 @@ class GroupCommit:
         try:
             rows = [
                 {
-                    "leaf": prepared.leaf,
+                    "leaf": prepared.entry.leaf_hash,
                     "commitment": prepared.commitment,
                     "account_id": prepared.account_id,
                     "sealed": prepared.sealed,
@@ -82,7 +80,7 @@ class GroupCommit:
             ]
             with self._database.write() as session:
                 session.connection().execute(_INSERT, rows)
-                enqueue_many(session, [prepared.entry for prepared, _ in group])
+                enqueue_prepared(session, [prepared.entry for prepared, _ in group])
         except Exception as error:  # noqa: BLE001  every waiter must learn that it failed
             for _, done in group:
                 done.set_exception(error)

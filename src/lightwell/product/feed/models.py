@@ -39,6 +39,18 @@ class RankingPolicyRow(Model):
     leaf: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "public"))
 
 
+class SlatePaddingRow(Model):
+    """What opens the commitment of a slate entry that is no slate, to show that it is none."""
+
+    __tablename__ = "slate_padding"
+
+    commitment: Mapped[bytes] = mapped_column(
+        LargeBinary, primary_key=True, info=label("system.operations", "public")
+    )
+    opening: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "interop"))
+    digest: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "interop"))
+
+
 class SlateRecordRow(Model):
     """All inputs of one ranking, its outcome and the opening of its commitment, sealed for its viewer."""
 

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from lightwell.base.clock import minute_s, now_s
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import not_found
-from lightwell.ledger.queue import enqueue
+from lightwell.ledger.queue import enqueue, prepare
 from lightwell.product import social
 from lightwell.product.accounts import Account
 from lightwell.product.feed.cards import Cards
 from lightwell.product.feed.group_commit import GroupCommit, Prepared
 from lightwell.product.feed.models import RankingPolicyRow, SlateRecordRow
+from lightwell.product.feed.padding import padding_for_replay
 from lightwell.product.feed.serving import Serving
 from lightwell.recommender import pipeline
 from lightwell.recommender.explain import explain
@@ -34,10 +35,9 @@ from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit, Principal, Resource
 from lightwell.residency.keys import KeyDestroyedError
-from lightwell.wire import commitment, entries
+from lightwell.wire import commitment
 from lightwell.wire.entries import PolicyAdopted, SlateServed
-from lightwell.wire.merkle import leaf_hash
-from lightwell.wire.receipt import make_promise
+from lightwell.wire.promise import make_promise
 
 PROMISE_SECONDS = 10
 MAX_SLATE = 30
@@ -93,15 +93,16 @@ class Feed:
         else:
             prepared, inputs, opening, body = await asyncio.to_thread(self._prepare, account, tab, k)
         await self._commit.durable(prepared)
-        promise = make_promise(self._key, self._origin, prepared.leaf, now_s() + PROMISE_SECONDS)
+        leaf = prepared.entry.leaf_hash
+        promise = make_promise(self._key, self._origin, leaf, now_s() + PROMISE_SECONDS)
         body["proof"] = {
-            "entry": entries.encode(prepared.entry).decode(),
+            "entry": prepared.entry.data.decode(),
             "opening": opening.hex(),
             "inputs_digest": hashlib.sha256(inputs).hexdigest(),
             "promise": promise,
             "vkey": self._vkey,
             "origin": self._origin,
-            "leaf": prepared.leaf.hex(),
+            "leaf": leaf.hex(),
         }
         return body
 
@@ -137,7 +138,7 @@ class Feed:
                 _encode(Record(raw_inputs, raw_slate, opening)),
             )
             body = _present(ranked, cards, state)
-        prepared = Prepared(account.account_id, leaf_hash(entries.encode(entry)), committed, sealed, entry)
+        prepared = Prepared(account.account_id, committed, sealed, prepare(entry))
         return prepared, raw_inputs, opening, body
 
     def _rank_what_is_there(
@@ -230,7 +231,7 @@ def records_for_replay(cell: Cell, session: ReadSession, commitments: list[bytes
                 "opening": record.opening.hex(),
             }
         )
-    return found
+    return found + padding_for_replay(session, commitments)
 
 
 def open_record(cell: Cell, session: ReadSession, permit: Permit, row: SlateRecordRow) -> Record:

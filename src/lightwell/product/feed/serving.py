@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from lightwell.base.errors import Problem
 from lightwell.base.telemetry import log
-from lightwell.ledger.integrated import integrated
+from lightwell.ledger.places import integrated
 from lightwell.product.feed.models import RankingPolicyRow, SnapshotRow
 from lightwell.recommender.policy import RankingPolicy, parse
 from lightwell.recommender.snapshot import Snapshot

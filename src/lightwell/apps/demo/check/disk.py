@@ -6,7 +6,7 @@ from pathlib import Path
 from lightwell.wire import merkle, tiles
 from lightwell.wire.audit import audit
 from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
-from lightwell.wire.note import NoteError, Verifier
+from lightwell.wire.keys import NoteError, Verifier
 
 
 def problems_at_rest(folder: Path, verifier: Verifier) -> list[str]:

@@ -14,8 +14,8 @@ from lightwell.apps.demo.check.steps import StepFailed, wait_for
 from lightwell.apps.demo.person import Person, expect, slug_of
 from lightwell.oversight.report import verify_by_roster
 from lightwell.wire.entries import OrderEffective, OrderRefused
-from lightwell.wire.note import SigningKey
-from lightwell.wire.receipt import open_promise
+from lightwell.wire.keys import SigningKey
+from lightwell.wire.promise import open_promise
 
 EFFECT_SECONDS = 5.0
 _CONNECTIONS = 6

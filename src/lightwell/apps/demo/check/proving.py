@@ -13,7 +13,7 @@ from lightwell.apps.demo.person import expect
 from lightwell.wire import canonical, commitment, entries, merkle
 from lightwell.wire.audit import audit
 from lightwell.wire.checkpoint import Checkpoint, OpenedCheckpoint
-from lightwell.wire.receipt import open_promise
+from lightwell.wire.promise import open_promise
 
 WITNESS_SECONDS = 20.0
 STALLED_SECONDS = 20.0

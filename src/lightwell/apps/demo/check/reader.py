@@ -8,7 +8,7 @@ import httpx
 from lightwell.wire import base64_strict, merkle, tiles
 from lightwell.wire.checkpoint import Checkpoint, OpenedCheckpoint, open_checkpoint
 from lightwell.wire.entries import Entry, UnknownEntry, decode
-from lightwell.wire.note import Verifier
+from lightwell.wire.keys import Verifier
 
 
 class LedgerError(Exception):

@@ -1,9 +1,10 @@
-// The keys that the agreement's roster names for this cell's ledger and its witnesses, fetched once a page.
+// The keys that the agreement's roster names for this cell's ledger and its witnesses.
 
 import { get } from "./api.js";
 import { here } from "./dom.js";
 
 /** @typedef {{role: string, name: string, vkey: string, cell: string | null}} Seat */
+/** @typedef {{ledger: string[], witnesses: string[]}} Keys vkeys */
 
 /**
  * Read the `[[seats]]` tables of a roster file: its keys are plain words and its values basic strings.
@@ -19,23 +20,22 @@ export function readRoster(text) {
   });
 }
 
-/** @type {Promise<{ledger: string[], witnesses: string[]} | null> | null} */
+/** @type {Promise<Keys | null> | null} */
 let asked = null;
 
-/**
- * @returns {Promise<{ledger: string[], witnesses: string[]} | null>} vkeys; null while the roster is not at hand
- */
-export function trustedKeys() {
-  asked ??= get("/api/agreement").then(
-    ({ roster }) => {
-      const seats = readRoster(roster).filter(({ cell }) => cell === null || cell === here.cell);
-      const of = (/** @type {string} */ role) => seats.filter((seat) => seat.role === role).map(({ vkey }) => vkey);
-      return { ledger: of("ledger"), witnesses: of("witness") };
-    },
-    () => {
-      asked = null;
-      return null;
-    },
-  );
-  return asked;
+/** @returns {Promise<Keys | null>} as the roster is now; null while it is not at hand */
+export function askKeys() {
+  const answer = get("/api/agreement").then(({ roster }) => {
+    const seats = readRoster(roster).filter(({ cell }) => cell === null || cell === here.cell);
+    const of = (/** @type {string} */ role) => seats.filter((seat) => seat.role === role).map(({ vkey }) => vkey);
+    return { ledger: of("ledger"), witnesses: of("witness") };
+  }).catch(() => {
+    asked = null;
+    return null;
+  });
+  asked = answer;
+  return answer;
 }
+
+/** @returns {Promise<Keys | null>} as last asked, fetched once a page; null while the roster is not at hand */
+export const trustedKeys = () => asked ?? askKeys();

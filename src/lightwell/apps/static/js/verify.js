@@ -2,8 +2,9 @@
 
 import { brief, concat, fromBase64, fromHex, hmacSha256, same, sha256, toHex, utf8 } from "./bytes.js";
 import { canonical } from "./canonical.js";
+import { readCheckpoint } from "./checkpoint.js";
 import { leafHash, rootFromProof } from "./merkle.js";
-import { cosignedBy, readVerifier, signedBy, splitNote } from "./note.js";
+import { algorithmOf, findSignature, findWitnesses, nameOf, readVerifier, signedBy, signsForLog, splitNote, tally } from "./note.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {"held" | "failed" | "unknown"} State */
@@ -12,7 +13,8 @@ import { cosignedBy, readVerifier, signedBy, splitNote } from "./note.js";
 /** @typedef {{entry: string, opening: string, inputs_digest: string, promise: string, vkey: string, origin: string, leaf: string}} Proof */
 /** @typedef {{held: boolean, steps: Step[], by: number | null}} Verdict `by`: when the entry must be in, in seconds */
 /** @typedef {{index: number, size: number, proof: string[], checkpoint: string}} Inclusion */
-/** @typedef {Verdict & {index: number, size: number, witnesses: {name: string, at: number | null}[]}} InclusionVerdict */
+/** @typedef {import("./note.js").Witness} Witness */
+/** @typedef {Verdict & {index: number, size: number, witnesses: Witness[]}} InclusionVerdict */
 
 /**
  * Run one check; a thrown error is a check that did not hold, in its words.
@@ -58,8 +60,12 @@ export async function slateCommitment(opening, inputsDigest, slateDigest) {
   return hmacSha256(opening, concat(utf8("lightwell/slate/v1\n"), inputsDigest, slateDigest));
 }
 
-/** @param {string} note a promise @returns {{origin: string, leaf: Bytes, by: number}} */
-function readPromise(note) {
+/**
+ * Read a promise; its signature is not checked.
+ * @param {string} note
+ * @returns {{origin: string, leaf: Bytes, by: number}} `by` in seconds
+ */
+export function readPromise(note) {
   const [label, origin, leaf, by, end, ...rest] = splitNote(note).text.split("\n");
   must(label === "lightwell/promise/v1" && end === "" && rest.length === 0, "the promise is malformed");
   must(/^[1-9][0-9]{0,11}$/.test(by), "the promise names no time");
@@ -67,25 +73,16 @@ function readPromise(note) {
 }
 
 /**
- * Check a feed answer: the slate shown, its commitment, its entry, and the ledger's promise to keep that entry.
- * @param {Line[]} lines the slate in the order shown
- * @param {Proof} proof from the same answer
+ * Check that a ledger promised to take in an entry.
+ * @param {Pick<Proof, "entry" | "leaf" | "promise" | "origin" | "vkey">} proof
  * @param {string[] | null} ledgerKeys the ledger keys that the roster names; null when it is not at hand
- * @returns {Promise<Verdict>} `held` only if each check held and none stayed unknown
+ * @param {string[]} pinnedKeys those that this browser saw first; none if it has not seen any
+ * @returns {Promise<Verdict>}
  */
-export async function checkSlate(lines, proof, ledgerKeys) {
+export async function checkPromise(proof, ledgerKeys, pinnedKeys) {
   /** @type {Step[]} */
   const steps = [];
   let by = null;
-  await step(steps, "commitment", "These videos, in this order, are what was committed", async () => {
-    const entry = JSON.parse(proof.entry);
-    must(canonical(entry) === proof.entry, "the entry is not canonical");
-    must(entry.kind === "SlateServed", `the entry is not of a slate but ${entry.kind}`);
-    const digest = await sha256(slateBytes(lines));
-    const made = toHex(await slateCommitment(fromHex(proof.opening), fromHex(proof.inputs_digest), digest));
-    must(made === entry.commitment, "the slate shown is not the slate committed");
-    return `Commitment ${brief(made)} over ${lines.length} videos and the inputs of their ranking.`;
-  });
   await step(steps, "leaf", "The entry is the one that was promised", async () => {
     const leaf = await leafHash(utf8(proof.entry));
     must(toHex(leaf) === proof.leaf, "the leaf is not the hash of the entry");
@@ -99,58 +96,107 @@ export async function checkSlate(lines, proof, ledgerKeys) {
     const key = await readVerifier(proof.vkey);
     must(key.name === proof.origin, "the key is of another ledger");
     must(await signedBy(splitNote(proof.promise), key), "the signature is not good");
-    return `Ed25519, key ${key.name}.`;
+    return `${algorithmOf(key)}, key ${key.name}.`;
   });
-  await step(steps, "roster", "The roster names that key for this ledger", async () => {
+  await step(steps, "roster", "The roster names that key for this ledger, as before", async () => {
+    if (ledgerKeys) must(ledgerKeys.includes(proof.vkey), "the roster does not name this key");
+    must(!pinnedKeys.length || pinnedKeys.includes(proof.vkey), "the ledger's key is not the one that this browser saw first");
     if (!ledgerKeys) return ["unknown", "The roster is not at hand."];
-    must(ledgerKeys.includes(proof.vkey), "the roster does not name this key");
     return "The key stands in the agreement's roster.";
   });
   return { held: steps.every(({ state }) => state === "held"), steps, by };
 }
 
 /**
+ * Check a feed answer: the slate shown, its commitment, its entry, and the ledger's promise to keep that entry.
+ * @param {Line[]} lines the slate in the order shown
+ * @param {Proof} proof from the same answer
+ * @param {string[] | null} ledgerKeys the ledger keys that the roster names; null when it is not at hand
+ * @param {string[]} [pinnedKeys] those that this browser saw first
+ * @returns {Promise<Verdict>} `held` only if each check held and none stayed unknown
+ */
+export async function checkSlate(lines, proof, ledgerKeys, pinnedKeys = []) {
+  /** @type {Step[]} */
+  const steps = [];
+  await step(steps, "commitment", "These videos, in this order, are what was committed", async () => {
+    const entry = JSON.parse(proof.entry);
+    must(canonical(entry) === proof.entry, "the entry is not canonical");
+    must(entry.kind === "SlateServed", `the entry is not of a slate but ${entry.kind}`);
+    const digest = await sha256(slateBytes(lines));
+    const made = toHex(await slateCommitment(fromHex(proof.opening), fromHex(proof.inputs_digest), digest));
+    must(made === entry.commitment, "the slate shown is not the slate committed");
+    return `Commitment ${brief(made)} over ${lines.length} videos and the inputs of their ranking.`;
+  });
+  const promised = await checkPromise(proof, ledgerKeys, pinnedKeys);
+  steps.push(...promised.steps);
+  return { held: steps.every(({ state }) => state === "held"), steps, by: promised.by };
+}
+
+/**
+ * What a checkpoint shows of its witnesses, in words.
+ * @param {Witness[]} witnesses
+ * @returns {string}
+ */
+export function witnessWords(witnesses) {
+  const { names, signed, keys, checked, blind } = tally(witnesses);
+  const signing = `${signed.length} of ${names.length} signed${signed.length ? `: ${signed.join(", ")}` : ""}.`;
+  return blind.length ? `${signing} This browser cannot check ${blind.join(", ")}; ${checked} of ${keys} checked.` : signing;
+}
+
+/**
  * Check that a ledger holds a leaf: the proof, the checkpoint's signature, and its witnesses.
  * @param {string} leaf hex
- * @param {Inclusion} answer from /ledger/proof
- * @param {string} vkey the ledger's key
+ * @param {Inclusion} answer as the ledger tells it
+ * @param {string[]} vkeys the keys that the ledger may sign with
  * @param {string[]} witnessKeys vkeys of the witnesses that the roster names
  * @returns {Promise<InclusionVerdict>} a witness that has not signed does not unmake the proof; it is listed
  */
-export async function checkInclusion(leaf, answer, vkey, witnessKeys) {
+export async function checkInclusion(leaf, answer, vkeys, witnessKeys) {
   /** @type {Step[]} */
   const steps = [];
-  /** @type {{name: string, at: number | null}[]} */
-  const witnesses = [];
+  /** @type {Witness[]} */
+  let witnesses = [];
   await step(steps, "inclusion", "The ledger holds the entry", async () => {
-    const lines = splitNote(answer.checkpoint).text.split("\n");
-    must(lines.length >= 4 && /^(0|[1-9][0-9]{0,15})$/.test(lines[1]), "the checkpoint is malformed");
-    must(Number(lines[1]) === answer.size, "the proof is for a tree of another size");
+    const { size, root: signed } = readCheckpoint(answer.checkpoint);
+    must(size === answer.size, "the proof is for a tree of another size");
     const root = await rootFromProof(fromHex(leaf), answer.index, answer.size, answer.proof.map(fromBase64));
-    must(same(root, fromBase64(lines[2])), "the proof does not lead to the checkpoint's root");
-    return `Entry ${answer.index} of ${answer.size}; ${answer.proof.length} hashes lead to the root.`;
+    must(same(root, signed), "the proof does not lead to the checkpoint's root");
+    return `Entry ${answer.index.toLocaleString("en")} of ${answer.size.toLocaleString("en")}; ${answer.proof.length} hashes lead to the root.`;
   });
-  await step(steps, "checkpoint", "The ledger's key signed the checkpoint", async () => {
-    const note = splitNote(answer.checkpoint);
-    const key = await readVerifier(vkey);
-    must(note.text.split("\n")[0] === key.name, "the checkpoint is of another ledger");
-    must(await signedBy(note, key), "the signature is not good");
-    return `Ed25519, key ${key.name}.`;
-  });
+  await step(steps, "checkpoint", "The ledger's key signed the checkpoint", () => checkSigned(answer.checkpoint, vkeys));
   await step(steps, "witnesses", "Witnesses outside the operator saw the same ledger", async () => {
-    const note = splitNote(answer.checkpoint);
-    for (const text of witnessKeys) {
-      const witness = await readVerifier(text);
-      witnesses.push({ name: witness.name, at: await cosignedBy(note, witness) });
-    }
-    const signed = witnesses.filter(({ at }) => at !== null);
+    witnesses = await findWitnesses(splitNote(answer.checkpoint), witnessKeys);
     if (witnesses.length === 0) return ["unknown", "The roster names no witness for this ledger."];
-    const names = signed.map(({ name }) => name).join(", ");
-    if (signed.length < witnesses.length) return ["unknown", `${signed.length} of ${witnesses.length} have signed this checkpoint so far.`];
-    return `${signed.length} of ${witnesses.length} signed: ${names}.`;
+    const forged = witnesses.filter(({ state }) => state === "bad").map(({ name }) => name);
+    must(!forged.length, `the cosignature in the name of ${forged.join(", ")} is not good`);
+    const { names, signed } = tally(witnesses);
+    return [signed.length === names.length ? "held" : "unknown", witnessWords(witnesses)];
   });
   const held = steps.every(({ state }) => state !== "failed");
   return { held, steps, by: null, index: answer.index, size: answer.size, witnesses };
+}
+
+/**
+ * Check that one of these keys signed a checkpoint in its own name.
+ * @param {string} checkpoint
+ * @param {string[]} vkeys
+ * @returns {Promise<string | [State, string]>} what was found, or why this browser cannot tell
+ * @throws {Error} none of them did
+ */
+export async function checkSigned(checkpoint, vkeys) {
+  const { origin } = readCheckpoint(checkpoint);
+  const own = vkeys.filter((vkey) => nameOf(vkey) === origin);
+  must(own.length > 0, "the checkpoint is of another ledger");
+  let blind = "";
+  for (const vkey of own) {
+    const key = await readVerifier(vkey);
+    if (!signsForLog(key)) continue;
+    const { state, words } = await findSignature(splitNote(checkpoint), key);
+    if (state === "good") return `${algorithmOf(key)}, key ${key.name}.`;
+    if (state === "uncheckable") blind = words;
+  }
+  must(blind !== "", "the checkpoint is not signed by the ledger's key");
+  return ["unknown", `This browser cannot check ${blind}.`];
 }
 
 /** @returns {Promise<boolean>} true if this browser has the parts that the checks need */

@@ -3,6 +3,7 @@
 import { ApiProblem, signInPage } from "../api.js";
 import { el, find, here, icon, say, turnIcon } from "../dom.js";
 import { remember, wish } from "../prefs.js";
+import { watchReceipts } from "./alarm.js";
 import { startAmbient } from "./ambient.js";
 import { Column } from "./column.js";
 import { listen } from "./input.js";
@@ -253,6 +254,14 @@ document.addEventListener("visibilitychange", () => {
   stage.hold(document.hidden);
 });
 addEventListener("pagehide", () => watch?.report(false));
+
+void watchReceipts(find("#alarm"), ({ receipts, ledgers }) => {
+  const kept = new Map(receipts.map((receipt) => [receipt.leaf, receipt]));
+  for (const slate of new Set(column.slides.map(({ item }) => item.slate))) {
+    const receipt = slate && kept.get(slate.leaf);
+    if (receipt) slate.settle(receipt, ledgers.get(receipt.origin));
+  }
+});
 
 stage.setMuted(wish("muted") === "yes");
 showMute();

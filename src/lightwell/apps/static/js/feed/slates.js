@@ -1,13 +1,19 @@
 // Fetches slates one after another and checks each against its proof as it comes.
 
 import { get } from "../api.js";
-import { canCheck, checkInclusion, checkSlate } from "../verify.js";
-import { keepReceipt } from "../receipts.js";
+import { toHex, utf8 } from "../bytes.js";
+import { pin, withFailure } from "../ledgers.js";
+import { leafHash } from "../merkle.js";
+import { absent, ownFinding, placing } from "../recheck.js";
+import { amend, keepReceipt, standing } from "../receipts.js";
+import { fetchPlace } from "../tiles.js";
 import { trustedKeys } from "../trust.js";
+import { canCheck, checkInclusion, checkSlate } from "../verify.js";
 
 /** @typedef {{text: string, points: number}} Reason */
+/** @typedef {import("../ledgers.js").Ledger} Ledger */
+/** @typedef {import("../receipts.js").Receipt} Receipt */
 /** @typedef {import("../verify.js").Proof} Proof */
-/** @typedef {import("../verify.js").Verdict} Verdict */
 /** @typedef {import("../verify.js").InclusionVerdict} InclusionVerdict */
 /** @typedef {Record<string, any>} Video as GET /api/videos/{id} answers */
 /** @typedef {{place: number, score: number, source: string, video: Video, liked: boolean, follows: boolean, reasons: Reason[], promotion?: any, slate?: Slate}} Item */
@@ -25,51 +31,78 @@ export class Slate extends EventTarget {
     /** Why it is not green, in words. */
     this.words = "";
     this.checkedAt = 0;
-    /** @type {Verdict | null} */
-    this.verdict = null;
+    /** The leaf as computed here: under it the receipt is kept. */
+    this.leaf = String(proof.leaf);
     /** @type {InclusionVerdict | null} */
     this.inclusion = null;
   }
 
-  /** Check the answer itself, then ask the ledger in the background until it holds the entry. */
+  /** Check the answer itself, keep its receipt, then ask the ledger in the background until it holds the entry. */
   async check() {
     if (!(await canCheck())) {
       this.#turn("unknown", "This browser lacks the parts to check it.");
       return;
     }
-    const lines = this.items.map(({ score, source, video }) => ({ score, source, video: video.video_id }));
+    const { proof, items, tab } = this;
+    const lines = items.map(({ score, source, video }) => ({ score, source, video: video.video_id }));
     const keys = await trustedKeys();
-    this.verdict = await checkSlate(lines, this.proof, keys && keys.ledger);
+    const ledger = await pin(String(proof.origin), keys);
+    const verdict = await checkSlate(lines, proof, keys && keys.ledger, ledger.ledgerKeys);
+    this.leaf = toHex(await leafHash(utf8(String(proof.entry))));
     this.checkedAt = Date.now();
-    const failed = this.verdict.steps.find(({ state }) => state === "failed");
-    if (failed) this.#turn("failed", failed.detail);
-    else if (this.verdict.held) this.#turn("held", "");
-    else this.#turn("unknown", this.verdict.steps.find(({ state }) => state === "unknown")?.detail ?? "");
-    const { leaf, promise, vkey, origin, entry } = this.proof;
-    keepReceipt({ leaf, promise, vkey, origin, entry, at: this.checkedAt, tab: this.tab, videos: this.items.length });
-    if (!failed) void this.#follow(keys?.witnesses ?? []);
+    const wrong = verdict.steps.find(({ state }) => state === "failed");
+    if (wrong) this.#turn("failed", wrong.detail);
+    else if (verdict.held) this.#turn("held", "");
+    else this.#turn("unknown", verdict.steps.find(({ state }) => state === "unknown")?.detail ?? "");
+    const { entry, opening, inputs_digest, promise, vkey, origin } = proof;
+    /** @type {Receipt} */
+    const receipt = {
+      leaf: this.leaf, at: this.checkedAt, tab, videos: items.length, entry, opening, inputs_digest, slate: lines, promise, vkey, origin, by: verdict.by,
+      place: null, checked: null, failures: wrong ? withFailure([], ownFinding(wrong), this.checkedAt) : [],
+    };
+    await keepReceipt(receipt);
+    this.settle(receipt, ledger);
+    if (!wrong) void this.#follow(receipt, ledger, keys?.witnesses ?? []);
   }
 
-  /** @param {string[]} witnesses vkeys */
-  async #follow(witnesses) {
+  /**
+   * Take over what is known of the receipt by now: what does not hold is said here as well.
+   * @param {Receipt} receipt
+   * @param {Ledger | undefined} ledger
+   */
+  settle(receipt, ledger) {
+    const { state, failures } = standing(receipt, ledger);
+    if (state === "failed" && this.state !== "failed") this.#turn("failed", failures[0].words);
+  }
+
+  /**
+   * @param {Receipt} receipt
+   * @param {Ledger} ledger
+   * @param {string[]} witnesses vkeys of the roster
+   */
+  async #follow(receipt, ledger, witnesses) {
+    const vkeys = ledger.ledgerKeys.length ? ledger.ledgerKeys : [receipt.vkey];
     for (let attempt = 0; attempt < 12; attempt++) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(700 * 1.5 ** attempt, 8000)));
-      let answer;
+      let change;
       try {
-        answer = await get(`/ledger/proof?leaf=${this.proof.leaf}`);
+        const answer = await fetchPlace(receipt.leaf);
+        this.inclusion = answer && (await checkInclusion(receipt.leaf, answer, vkeys, ledger.pinnedAt ? ledger.witnessKeys : witnesses));
+        change = answer && this.inclusion ? placing(answer, this.inclusion) : absent(receipt.by, receipt.at);
       } catch {
-        if (this.verdict?.by && Date.now() / 1000 > this.verdict.by + 5) {
-          this.#turn("failed", "The ledger did not take the entry in by the time it promised.");
-          return;
-        }
         continue;
       }
-      this.inclusion = await checkInclusion(this.proof.leaf, answer, this.proof.vkey, witnesses);
-      const failed = this.inclusion.steps.find(({ state }) => state === "failed");
-      if (failed) this.#turn("failed", failed.detail);
-      else this.#turn(this.state, this.words);
-      // Witnesses sign a moment after the ledger does; ask again a few times for theirs.
-      if (failed || attempt > 6 || this.inclusion.witnesses.every(({ at }) => at !== null)) return;
+      await amend(new Map([[receipt.leaf, change]]));
+      receipt = change(receipt);
+      const [wrong] = receipt.failures;
+      if (wrong) {
+        this.#turn("failed", wrong.words);
+        return;
+      }
+      if (!this.inclusion) continue;
+      this.#turn(this.state, this.words);
+      // Witnesses may sign a moment after the ledger does; ask again a few times for theirs.
+      if (attempt > 6 || this.inclusion.witnesses.every(({ state }) => state !== "absent")) return;
     }
   }
 

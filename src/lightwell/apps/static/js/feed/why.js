@@ -3,6 +3,7 @@
 import { brief } from "../bytes.js";
 import { el, fill, here, icon } from "../dom.js";
 import { sentence, signed, timeOfDay } from "../format.js";
+import { tally } from "../note.js";
 import { openSheet } from "../sheet.js";
 
 /** @typedef {import("./slates.js").Item} Item */
@@ -40,9 +41,9 @@ function promotionLine(promotion) {
 
 /** @param {Slate} slate @param {HTMLElement} card */
 export function drawProof(slate, card) {
-  const { inclusion, proof } = slate;
-  const link = el("a", { href: `/proof?leaf=${proof.leaf}` }, "Show the proof");
-  const name = el("code", {}, brief(proof.leaf));
+  const { inclusion, leaf } = slate;
+  const link = el("a", { href: `/proof?leaf=${leaf}` }, "Show the proof");
+  const name = el("code", {}, brief(leaf));
   const cell = el("code", {}, here.cell);
   card.className = `proof-card is-${slate.state}`;
   if (slate.state === "failed") {
@@ -52,9 +53,10 @@ export function drawProof(slate, card) {
   } else if (slate.state === "checking") {
     fill(card, el("h3", {}, icon("dots"), "Checking"), el("p", {}, "Slate ", name, "."));
   } else {
-    const signedBy = inclusion ? inclusion.witnesses.filter(({ at }) => at !== null).length : 0;
+    const { names, signed: signedBy, blind } = tally(inclusion?.witnesses ?? []);
     const where = inclusion
-      ? [" is entry ", el("code", {}, inclusion.index.toLocaleString("en")), " of the ", cell, ` ledger, signed by ${signedBy} of ${inclusion.witnesses.length} witnesses. `]
+      ? [" is entry ", el("code", {}, inclusion.index.toLocaleString("en")), " of the ", cell, ` ledger, signed by ${signedBy.length} of ${names.length} ${names.length === 1 ? "witness" : "witnesses"}. `,
+        blind.length ? `This browser cannot check ${blind.join(", ")}. ` : ""]
       : [" is promised to the ", cell, " ledger, which takes it in within seconds. "];
     fill(card, el("h3", {}, icon("check"), `Checked in your browser, ${timeOfDay(slate.checkedAt)}`), el("p", {}, "Slate ", name, ...where, link));
   }

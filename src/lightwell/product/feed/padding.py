@@ -1,0 +1,69 @@
+"""Slates of nobody's, so that the size of a batch in the public ledger tells less about how many are served.
+
+The entry looks like any other `SlateServed`. Its commitment is one to padding and opens as nothing else: the
+clean room is given the opening and so knows it for padding. A slate that a viewer got cannot be passed off as
+such, since the viewer holds its opening as a slate.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import insert, select
+
+from lightwell.base.clock import minute_s
+from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.errors import Problem
+from lightwell.ledger.queue import enqueue_many
+from lightwell.product.feed.models import SlatePaddingRow
+from lightwell.product.feed.serving import Serving
+from lightwell.residency.cell import Cell
+from lightwell.wire import commitment
+from lightwell.wire.entries import SlateServed
+
+KIND = "padding"
+
+
+class Padding:
+    """Adds padding to a cell's ledger.
+
+    Args:
+        cell: the cell.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self._serving = Serving(cell)
+
+    def add(self, session: WriteSession, count: int) -> None:
+        """Queue `count` entries of padding; none before the cell has anything to rank slates from."""
+        try:
+            snapshot, policy = self._serving.current()
+        except Problem:
+            return
+        rows, facts = [], []
+        for _ in range(count):
+            opening, digest = secrets.token_bytes(16), secrets.token_bytes(32)
+            committed = commitment.commit(KIND, opening, digest)
+            rows.append({"commitment": committed, "opening": opening, "digest": digest})
+            facts.append(
+                SlateServed(
+                    at=minute_s(), commitment=committed.hex(), snapshot=snapshot.digest, policy=policy.digest
+                )
+            )
+        session.execute(insert(SlatePaddingRow), rows)
+        enqueue_many(session, facts)
+
+
+def padding_for_replay(session: ReadSession, commitments: list[bytes]) -> list[dict[str, str]]:
+    """Return what opens those of `commitments` that are padding, as the clean room reads records."""
+    rows = session.scalars(select(SlatePaddingRow).where(SlatePaddingRow.commitment.in_(commitments)))
+    return [
+        {
+            "commitment": row.commitment.hex(),
+            "inputs": "",
+            "slate": "",
+            "opening": row.opening.hex(),
+            "padding": row.digest.hex(),
+        }
+        for row in rows
+    ]
