@@ -116,7 +116,7 @@ def _without_ledger() -> Any:
         stack.enter_context(
             patch.object(service, "prepare", lambda _: PreparedEntry(secrets.token_bytes(32), b""))
         )
-        stack.enter_context(patch.object(service, "make_promise", lambda *_: ""))
+        stack.enter_context(patch.object(group_commit, "make_promises", lambda *given: [""] * len(given[2])))
         yield
 
 

@@ -1,13 +1,15 @@
-// Ledger-check verifies a Lightwell ledger, or one receipt, with none of Lightwell's own code.
+// Ledger-check verifies a Lightwell ledger, one receipt or one promise, with none of Lightwell's own code.
 //
 // The tree is checked by golang.org/x/mod/sumdb/tlog and the notes by golang.org/x/mod/sumdb/note, the
 // packages behind Go's checksum database; this program only finds their bytes at C2SP tlog-tiles paths.
 //
 //	ledger-check -vkey KEY [-witness KEY]... [-quorum N] [-all | -sample N] LEDGER [CHECKPOINT...]
 //	ledger-check verify -vkey KEY [-witness KEY]... [-quorum N] [-entry FILE] PROOF
+//	ledger-check promise -vkey KEY -entry FILE PROMISE
 //
 // LEDGER is a folder or an http(s) address. Each CHECKPOINT is a file with a checkpoint saved before, which
-// the ledger's present one must be consistent with. PROOF is a c2sp.org/tlog-proof@v1 file.
+// the ledger's present one must be consistent with. PROOF is a c2sp.org/tlog-proof@v1 file;
+// PROMISE is the text that a cell answered a slate with.
 //
 // Exit codes: 0 everything holds, 1 something does not hold, 2 it could not be checked (usage, a file that
 // cannot be read, a server that does not answer).
@@ -41,8 +43,13 @@ func main() {
 
 func run(args []string, out, problems io.Writer) int {
 	command := checkLedger
-	if len(args) > 0 && args[0] == "verify" {
-		command, args = verifyProof, args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "verify":
+			command, args = verifyProof, args[1:]
+		case "promise":
+			command, args = verifyPromise, args[1:]
+		}
 	}
 	err := command(args, out)
 	if err == nil {
@@ -66,7 +73,7 @@ func (t *texts) Set(value string) error {
 	return nil
 }
 
-// options are the flags that both commands take, and the rest of the command line.
+// options are the flags that all commands take, and the rest of the command line.
 type options struct {
 	*flag.FlagSet
 	vkey      string

@@ -24,6 +24,7 @@ from lightwell.wire.checkpoint import Checkpoint
 from lightwell.wire.edge import Edge
 from lightwell.wire.entries import PolicyAdopted, SlateServed
 from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, SigningKey
+from lightwell.wire.promise import make_promise, make_promises
 from lightwell.wire.receipt import Opening, Receipt
 from lightwell.wire.tlog_proof import TlogProof
 from tests.go_toolchain import go_environment, require_go
@@ -88,7 +89,7 @@ class Checker:
 
     def __call__(self, *args: object, key: SigningKey = LOG) -> int:
         words = [str(arg) for arg in args]
-        verb = ["verify"] if words[0] == "verify" else []
+        verb = words[:1] if words[0] in ("verify", "promise") else []
         command = [str(self.program), *verb, "-vkey", key.verifier().vkey(), *words[len(verb) :]]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         self.said = done.stdout + done.stderr
@@ -388,3 +389,40 @@ def test_the_program_and_our_own_reader_refuse_the_same_receipts(check: Checker,
                 ours = WRONG
             theirs = check("verify", "-witness", W4.verifier().vkey(), file)
             assert (ours == HOLDS) == (theirs == HOLDS), (at, check.said)
+
+
+def test_the_program_agrees_with_the_conformance_vectors_of_promises(check: Checker, tmp_path: Path) -> None:
+    found = json.loads((ROOT / "conformance" / "receipts.json").read_text("ascii"))
+    log = SigningKey.generate("lightwell/us", hashlib.sha256(b"conformance log").digest())
+    texts = {merkle.leaf_hash(text).hex(): text for text in (b"entry %d" % n for n in range(256))}
+    file, entry = tmp_path / "promise.txt", tmp_path / "entry"
+    for case in found["valid"]:
+        file.write_text(case["promise"], "utf-8")
+        entry.write_bytes(texts[case["leaf_hash"]])
+        assert check("promise", "-entry", entry, file, key=log) == HOLDS, check.said
+        assert f"by second {found['by']}" in check.said
+        entry.write_bytes(b"another")
+        assert check("promise", "-entry", entry, file, key=log) == WRONG
+        assert "of another entry" in check.said
+    for case in found["refused"]:
+        file.write_text(case["promise"], "utf-8")
+        assert check("promise", "-entry", entry, file, key=log) == WRONG, case["why"]
+        assert "of another entry" not in check.said, "refused for itself, not for the entry beside it"
+    assert check("promise", file, key=log) == UNKNOWN
+
+
+PROMISED = make_promises(LOG, "lightwell/us", [merkle.leaf_hash(b"%d" % n) for n in range(7)], AT)
+FLIPPED = [PROMISED[n].encode() for n in (0, 6)] + [make_promise(LOG, "lightwell/us", bytes(32), AT).encode()]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_flipped_bit_of_a_promise_is_refused(check: Checker, tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(FLIPPED)))
+    bit = data.draw(st.integers(0, len(content) * 8 - 1))
+    content[bit // 8] ^= 1 << bit % 8
+    file, entry = tmp_path / "promise.txt", tmp_path / "entry"
+    file.write_bytes(content)
+    entry.write_bytes(b"0")
+    assert check("promise", "-entry", entry, file) == WRONG
+    assert "of another entry" not in check.said, f"bit {bit}"

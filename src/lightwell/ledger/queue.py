@@ -3,16 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import insert
-
 from lightwell.base.db import WriteSession
 from lightwell.ledger.models import LedgerEntry
 from lightwell.wire import entries as wire_entries
 from lightwell.wire.entries import Entry
 from lightwell.wire.merkle import leaf_hash
 
-# Through the table, not the mapped class: this way the driver sends all rows at once.
-_INSERT = insert(LedgerEntry.__table__)  # type: ignore[arg-type]
+# Every slate passes here: a row given to the driver as it is costs a third of one given to the toolkit.
+_INSERT = f"INSERT INTO {LedgerEntry.__tablename__} (leaf_hash, entry) VALUES "  # noqa: S608  no value is in it
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,7 @@ def enqueue_many(session: WriteSession, entries: Iterable[Entry]) -> list[bytes]
 
 def enqueue_prepared(session: WriteSession, entries: Iterable[PreparedEntry]) -> None:
     """Queue entries that `prepare` returned, which keep their order."""
-    rows = [{"leaf_hash": one.leaf_hash, "entry": one.data} for one in entries]
-    if rows:
-        session.connection().execute(_INSERT, rows)
+    if rows := [(one.leaf_hash, one.data) for one in entries]:
+        connection = session.connection()
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(f"{_INSERT}({mark}, {mark})", rows)

@@ -10,7 +10,7 @@ from lightwell.oversight.refusal import Refusal
 from lightwell.oversight.store import Store
 from lightwell.wire import merkle
 from lightwell.wire.keys import Verifier
-from lightwell.wire.promise import Promise, PromiseError, open_promise
+from lightwell.wire.promise import Promise, PromiseError, claimed_origin, open_promise
 from lightwell.wire.tiles import ENTRY_LIMIT
 
 BODY_LIMIT: Final = 400_000
@@ -21,7 +21,7 @@ _KEPT: Final = 1_000
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A promise as its holder has it: the signed note, and the text of the entry it is about."""
+    """A promise as its holder has it, and the text of the entry it is about."""
 
     promise: Annotated[str, msgspec.Meta(max_length=_PROMISE_LIMIT)]
     entry: Annotated[str, msgspec.Meta(max_length=ENTRY_LIMIT)]
@@ -48,7 +48,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def origin_of(submission: Submission) -> str:
     """Return the origin of the ledger that is said to promise, "" if none is; nothing is verified."""
-    return submission.promise.split("\n", 2)[1] if "\n" in submission.promise else ""
+    return claimed_origin(submission.promise)
 
 
 def read(body: bytes) -> Submission:

@@ -5,6 +5,7 @@ import { canonical } from "./canonical.js";
 import { readCheckpoint } from "./checkpoint.js";
 import { leafHash, rootFromProof } from "./merkle.js";
 import { algorithmOf, findSignature, findWitnesses, nameOf, readVerifier, signedBy, signsForLog, splitNote, tally } from "./note.js";
+import { readPromise } from "./promise.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /** @typedef {"held" | "failed" | "unknown"} State */
@@ -61,18 +62,6 @@ export async function slateCommitment(opening, inputsDigest, slateDigest) {
 }
 
 /**
- * Read a promise; its signature is not checked.
- * @param {string} note
- * @returns {{origin: string, leaf: Bytes, by: number}} `by` in seconds
- */
-export function readPromise(note) {
-  const [label, origin, leaf, by, end, ...rest] = splitNote(note).text.split("\n");
-  must(label === "lightwell/promise/v1" && end === "" && rest.length === 0, "the promise is malformed");
-  must(/^[1-9][0-9]{0,11}$/.test(by), "the promise names no time");
-  return { origin, leaf: fromBase64(leaf), by: Number(by) };
-}
-
-/**
  * Check that a ledger promised to take in an entry.
  * @param {Pick<Proof, "entry" | "leaf" | "promise" | "origin" | "vkey">} proof
  * @param {string[] | null} ledgerKeys the ledger keys that the roster names; null when it is not at hand
@@ -86,7 +75,7 @@ export async function checkPromise(proof, ledgerKeys, pinnedKeys) {
   await step(steps, "leaf", "The entry is the one that was promised", async () => {
     const leaf = await leafHash(utf8(proof.entry));
     must(toHex(leaf) === proof.leaf, "the leaf is not the hash of the entry");
-    const promise = readPromise(proof.promise);
+    const promise = await readPromise(proof.promise);
     must(same(leaf, promise.leaf), "the promise is for another entry");
     must(promise.origin === proof.origin, "the promise is of another ledger");
     by = promise.by;
@@ -95,7 +84,7 @@ export async function checkPromise(proof, ledgerKeys, pinnedKeys) {
   await step(steps, "promise", "The ledger's key signed the promise", async () => {
     const key = await readVerifier(proof.vkey);
     must(key.name === proof.origin, "the key is of another ledger");
-    must(await signedBy(splitNote(proof.promise), key), "the signature is not good");
+    must(await signedBy((await readPromise(proof.promise)).note, key), "the signature is not good");
     return `${algorithmOf(key)}, key ${key.name}.`;
   });
   await step(steps, "roster", "The roster names that key for this ledger, as before", async () => {
