@@ -26,7 +26,7 @@ demo: setup
 	@$(BIN)/lightwell demo --data $(DATA)
 
 test: .venv/dev.done
-	@tools/system.sh bwrap chromium postgres golang || true
+	@tools/system.sh bwrap chromium postgres golang nats || true
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.done

@@ -8,6 +8,7 @@ for want in "$@"; do
     bwrap) command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap" ;;
     chromium) [ -x /usr/bin/chromium ] || missing="$missing chromium" ;;
     postgres) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql" ;;
+    nats) command -v nats-server >/dev/null 2>&1 || missing="$missing nats-server" ;;
     # Go itself comes with the tests' packages; this is the library the independent verifier is built on.
     golang) [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || missing="$missing golang-golang-x-mod-dev" ;;
   esac

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 Stopped = Literal["wall", "cpu", "file-size", "output", "killed"]
 
@@ -26,6 +26,9 @@ _LIMITED = (
     'shift 5; exec "$@"'
 )
 
+
+ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": _INSIDE, "MALLOC_ARENA_MAX": "2"}
+"""All that a child finds in its environment."""
 
 _lock = threading.Lock()
 _children: set[subprocess.Popen[bytes]] = set()
@@ -80,29 +83,14 @@ def run(program: Path, arguments: Sequence[str], folder: Path, limits: Limits) -
         OSError: the child could not be started at all.
         InterruptedRun: `interrupt` was called.
     """
-    program = program.resolve()
-    wrapped = bubblewrap()
-    limiter = [
-        "-c",
-        _LIMITED,
-        "sh",
-        str(limits.cpu_seconds),
-        str(limits.memory_bytes // 1024),
-        str(limits.file_bytes // 512),
-        str(limits.open_files),
-        str(limits.processes),
-    ]
-    if wrapped is not None:
-        command = [*_wrapping(wrapped, program, folder), "/sh", *limiter, "/program", *arguments]
-    else:
-        command = ["/bin/sh", *limiter, str(program), *arguments]
+    command = command_line(program, arguments, folder, limits)
     with _lock:
         if _interrupted.is_set():
             raise InterruptedRun
         child = subprocess.Popen(
             command,
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": _INSIDE, "MALLOC_ARENA_MAX": "2"},
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -121,6 +109,64 @@ def run(program: Path, arguments: Sequence[str], folder: Path, limits: Limits) -
     if _interrupted.is_set():
         raise InterruptedRun
     return Finished(child.returncode, stdout, stderr, stopped or _stopped_by(child.returncode))
+
+
+def command_line(
+    program: Path,
+    arguments: Sequence[str],
+    folder: Path,
+    limits: Limits,
+    *,
+    libraries: Sequence[Path] = (),
+    is_read_only: bool = False,
+) -> list[str]:
+    """Return the command that runs `program` confined; arguments as in `run`.
+
+    Args:
+        libraries: further folders that it sees, read-only and under their own names.
+        is_read_only: whether it may only read `folder`.
+    """
+    program = program.resolve()
+    limiter = [
+        "-c",
+        _LIMITED,
+        "sh",
+        str(limits.cpu_seconds),
+        str(limits.memory_bytes // 1024),
+        str(limits.file_bytes // 512),
+        str(limits.open_files),
+        str(limits.processes),
+    ]
+    wrapped = bubblewrap()
+    if wrapped is None:
+        return ["/bin/sh", *limiter, str(program), *arguments]
+    wrapping = _wrapping(wrapped, program, folder, libraries, is_read_only)
+    return [*wrapping, "/sh", *limiter, "/program", *arguments]
+
+
+def watch(child: subprocess.Popen[bytes]) -> None:
+    """Let `interrupt` reach a child that another module started with `start_new_session`.
+
+    Raises:
+        InterruptedRun: `interrupt` was called; the child is killed.
+    """
+    with _lock:
+        _children.add(child)
+        ending = _interrupted.is_set()
+    if ending:
+        end(child)
+        raise InterruptedRun
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a watched child with all its children, and close its pipes."""
+    _kill_group(child)
+    with _lock:
+        _children.discard(child)
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def interrupt() -> None:
@@ -156,7 +202,9 @@ def bubblewrap() -> str | None:
     return found if probe.returncode == 0 else None
 
 
-def _wrapping(bwrap: str, program: Path, folder: Path) -> list[str]:
+def _wrapping(
+    bwrap: str, program: Path, folder: Path, libraries: Sequence[Path] = (), is_read_only: bool = False
+) -> list[str]:
     arguments = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     arguments += ["--hostname", "confined", "--dev", "/dev"]
     for library in ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64"):
@@ -167,7 +215,10 @@ def _wrapping(bwrap: str, program: Path, folder: Path) -> list[str]:
     for file in ("/etc/ld.so.cache", "/etc/alternatives"):
         arguments += ["--ro-bind-try", file, file]
     arguments += ["--ro-bind", os.path.realpath("/bin/sh"), "/sh", "--ro-bind", str(program), "/program"]
-    return [*arguments, "--bind", str(folder.resolve()), _INSIDE, "--chdir", _INSIDE]
+    for extra in libraries:
+        arguments += ["--ro-bind", str(extra), str(extra)]
+    bind = "--ro-bind" if is_read_only else "--bind"
+    return [*arguments, bind, str(folder.resolve()), _INSIDE, "--chdir", _INSIDE]
 
 
 def _listen(child: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, str, Stopped | None]:

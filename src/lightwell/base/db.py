@@ -1,10 +1,12 @@
 """One labelled model on two engines: a read session cannot write, a write commits once, at the edge."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Integer, create_engine, event
+from sqlalchemy import BigInteger, Engine, Integer, Select, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from lightwell.base.labels import check_table
@@ -69,6 +71,9 @@ class Database:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._write_engine = self.engine.execution_options(lightwell_write=True)
+        self._own = threading.local()
+        self._drivers: list[Any] = []
+        self._disposed = 0
 
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
@@ -87,8 +92,83 @@ class Database:
         Model.metadata.create_all(self.engine)
 
     def dispose(self) -> None:
-        """Close every pooled connection."""
+        """Close every pooled connection, and those that threads kept for their statements."""
+        self._disposed += 1
+        while self._drivers:
+            self._drivers.pop().close()
         self.engine.dispose()
+
+    def driver(self) -> Any:
+        """Return this thread's own connection of the driver, for `Statement`: every read stands alone."""
+        if getattr(self._own, "of", None) != self._disposed:
+            pooled = self.engine.raw_connection()
+            driver: Any = pooled.driver_connection
+            pooled.detach()
+            if not self.is_sqlite:
+                driver.autocommit = True
+            self._own.driver, self._own.of = driver, self._disposed
+            self._drivers.append(driver)
+        return self._own.driver
+
+    def forget_driver(self) -> None:
+        """Close this thread's own connection, which no longer works; the next use opens another."""
+        driver = self._own.driver
+        self._own.of = None
+        if driver in self._drivers:
+            self._drivers.remove(driver)
+        driver.close()
+
+
+class Statement:
+    """A read that is asked all the time: written once, and given to the driver without a session's work.
+
+    It sees what is committed at that moment, never what an open session has written.
+
+    Args:
+        select: what to read; every value of it a `bindparam`.
+        names: the names of those, in the order in which `one` and `all` take their values.
+    """
+
+    def __init__(self, select: Select[*tuple[Any, ...]], *names: str) -> None:
+        self._select = select
+        self._names = names
+        self._texts: dict[str, tuple[str, tuple[int, ...] | None]] = {}
+
+    def one(self, database: Database, *values: Any) -> tuple[Any, ...] | None:
+        """Return the first row, or None."""
+        rows = self.all(database, *values)
+        return rows[0] if rows else None
+
+    def all(self, database: Database, *values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows, as the driver gives them.
+
+        Raises:
+            DBAPIError: the database did not answer.
+        """
+        text, order = self._texts.get(database.engine.name) or self._compile(database.engine)
+        given = dict(zip(self._names, values, strict=True)) if order is None else [values[at] for at in order]
+        driver = database.driver()
+        fault = database.engine.dialect.loaded_dbapi.Error
+        try:
+            rows: list[tuple[Any, ...]] = driver.execute(text, given).fetchall()
+        except fault as error:
+            # A server that was restarted has closed the connection: a fresh one is tried, once.
+            database.forget_driver()
+            if database.is_sqlite:
+                raise OperationalError(text, None, error) from error
+            try:
+                rows = database.driver().execute(text, given).fetchall()
+            except fault as again:
+                raise DBAPIError(text, None, again) from again
+        return rows
+
+    def _compile(self, engine: Engine) -> tuple[str, tuple[int, ...] | None]:
+        compiled: Any = self._select.compile(dialect=engine.dialect)
+        if set(compiled.params) != set(self._names):
+            raise ValueError(f"the statement's values are {sorted(compiled.params)}, not {self._names}")
+        order = compiled.positiontup and tuple(self._names.index(name) for name in compiled.positiontup)
+        self._texts[engine.name] = found = (str(compiled), order)
+        return found
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

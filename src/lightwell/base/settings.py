@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -47,7 +47,16 @@ class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Slates of nobody's are added to a batch until its size is a multiple of this; 1 adds none."""
     checkpoint_milliseconds: int = 150
     snapshot_seconds: float = 2.0
+    """How often counters and new videos reach the feed, at most."""
+    model_seconds: float = 60.0
+    """How often a model is trained anew, at most."""
     web_processes: int = 2
+    events: str = "table"
+    """Where viewers' events are kept: `table` for the database, or the `nats://host:port` of a server with
+    JetStream."""
+    viewer_events_at_once: Annotated[int, msgspec.Meta(ge=200)] = 2000
+    """How many events of one viewer are taken at once, before the rate below is all that is."""
+    viewer_events_per_second: Annotated[int, msgspec.Meta(ge=1)] = 10
 
     @property
     def database_url(self) -> str:

@@ -11,6 +11,7 @@ from lightwell.agreement.roster import Seat, parse_roster, seats_of
 from lightwell.base.db import Database
 from lightwell.base.objects import Objects
 from lightwell.base.settings import CellSettings, SettingsError, load
+from lightwell.base.stream import Stream
 from lightwell.ledger.sequencer import policy_of
 from lightwell.residency.decide import Decider
 from lightwell.residency.doors import Doors
@@ -37,6 +38,8 @@ class Cell:
     roster_text: str
     decider: Decider
     doors: Doors
+    stream: Stream | None = None
+    """Where viewers' events are kept, unless it is the database."""
 
     @classmethod
     def open(cls, folder: Path, process: str = "cell") -> Self:
@@ -67,6 +70,8 @@ class Cell:
             vkey = vault.signing_key(name).verifier().vkey()
             if vkey not in {seat.vkey for seat in seats_of(roster, name, settings.cell)}:
                 raise CellError(f"the roster gives this cell's {name} seat to another key")
+        if settings.events != "table" and not settings.events.startswith("nats://"):
+            raise CellError('events are kept in a "table" or at a "nats://host:port"')
         try:
             decider = Decider(agreement, settings.region)
         except ValueError as error:
@@ -82,17 +87,27 @@ class Cell:
             roster_text=roster_text,
             decider=decider,
             doors=Doors(process, _destinations(settings, [known.url for known in witnesses])),
+            stream=_stream(settings),
         )
 
     def close(self) -> None:
-        """Close the database's connections and drop the keys held in memory."""
+        """Close the connections and drop the keys held in memory."""
         self.vault.forget()
         self.database.dispose()
+        if self.stream is not None:
+            self.stream.close()
+
+
+def _stream(settings: CellSettings) -> Stream | None:
+    if settings.events == "table":
+        return None
+    subject = f"lightwell.{settings.cell}.events"
+    return Stream(settings.events, subject.replace(".", "-"), subject)
 
 
 def _destinations(settings: CellSettings, witnesses: list[str]) -> list[str]:
-    urls = [settings.database_url, settings.objects, settings.ledger, settings.oversight_url, *witnesses]
-    urls += [peer.url for peer in settings.peers]
+    urls = [settings.database_url, settings.objects, settings.ledger, settings.events, settings.oversight_url]
+    urls += [*witnesses, *(peer.url for peer in settings.peers)]
     # `file` and `s3://bucket` name no host that Python itself would connect to.
     return [url for url in urls if "://" in url and not url.startswith("s3://")]
 

@@ -5,11 +5,12 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from lightwell.base.clock import now_ms
 from lightwell.base.db import ReadSession, WriteSession
@@ -32,6 +33,10 @@ __all__ = ["OVERHEAD_BYTES", "KeyDestroyedError", "KeyVault", "SealError", "Vaul
 
 CACHE_SECONDS: Final = 30.0
 CACHE_ACCOUNTS: Final = 20_000
+_KEYS_AT_ONCE: Final = 500
+_KEYS_OF: Final = select(AccountKey.account_id, AccountKey.generation, AccountKey.wrapped).where(
+    AccountKey.account_id.in_(bindparam("accounts", expanding=True))
+)
 
 
 class KeyDestroyedError(LookupError):
@@ -73,11 +78,50 @@ class KeyVault:
             session: the open transaction.
             account_id: 16 hex characters; it must not have a key yet.
         """
-        key = secrets.token_bytes(32)
-        wrapped = self._root.wrap(key, self._binding(account_id, 0))
-        session.add(AccountKey(account_id=account_id, generation=0, wrapped=wrapped, created_at=now_ms()))
-        session.flush()
-        self._remember(account_id, AESGCM(key), 0)
+        self.new_account_keys(session, (account_id,))
+
+    def new_account_keys(self, session: WriteSession, account_ids: Sequence[str]) -> None:
+        """Make the data keys of new accounts; as `new_account_key`, for at most `CACHE_ACCOUNTS` at once."""
+        rows, made = [], {}
+        for account_id in account_ids:
+            key = secrets.token_bytes(32)
+            made[account_id] = AESGCM(key)
+            wrapped = self._root.wrap(key, self._binding(account_id, 0))
+            rows.append(
+                {"account_id": account_id, "generation": 0, "wrapped": wrapped, "created_at": now_ms()}
+            )
+        session.connection().execute(insert(AccountKey.__table__), rows)  # type: ignore[arg-type]
+        for account_id, opened in made.items():
+            self._remember(account_id, opened, 0)
+
+    def hold(self, account_id: str, generation: int, wrapped: bytes) -> None:
+        """Open an account's key that the caller has just read with other things, if it is not in memory.
+
+        Args:
+            account_id: whose.
+            generation, wrapped: as the account's row of `account_keys` has them at this moment.
+
+        Raises:
+            VaultError: this cell did not wrap it for that account.
+        """
+        held = self._opened.get(account_id)
+        if held is None or held[1] != generation or held[2] <= time.monotonic():
+            key = AESGCM(self._root.unwrap(wrapped, self._binding(account_id, generation)))
+            self._remember(account_id, key, generation)
+
+    def open_keys(self, session: ReadSession, account_ids: Iterable[str]) -> None:
+        """Open the keys of many accounts at once, those that are not in memory; unknown ones are left out.
+
+        Args:
+            session: any session of this cell.
+            account_ids: at most `CACHE_ACCOUNTS`, since no more are kept.
+        """
+        now = time.monotonic()
+        wanted = [one for one in account_ids if one not in self._opened or self._opened[one][2] <= now]
+        for first in range(0, len(wanted), _KEYS_AT_ONCE):
+            some = wanted[first : first + _KEYS_AT_ONCE]
+            for account_id, generation, wrapped in session.connection().execute(_KEYS_OF, {"accounts": some}):
+                self.hold(account_id, generation, wrapped)
 
     def seal(
         self, session: ReadSession, account_id: str, table: str, column: str, row: str, plaintext: bytes

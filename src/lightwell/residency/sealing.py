@@ -1,5 +1,6 @@
 """Sealed bytes open only with their own key, in the cell, table, column and row they were sealed for."""
 
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +36,17 @@ def associated_data(header: bytes, *parts: str) -> bytes:
     return b"".join(pieces)
 
 
+@lru_cache(maxsize=4096)
+def _place(head: bytes, cell: str, table: str, column: str) -> bytes:
+    # Few places, sealed for again and again: only the row differs.
+    return associated_data(head, cell, table, column)
+
+
+def _bound(head: bytes, cell: str, table: str, column: str, row: str) -> bytes:
+    raw = row.encode()
+    return _place(head, cell, table, column) + len(raw).to_bytes(2, "big") + raw
+
+
 def header(generation: int) -> bytes:
     """Return the first bytes of a value sealed under key `generation` (0 to 65535)."""
     return bytes((FORMAT, generation >> 8, generation & 0xFF))
@@ -64,7 +76,7 @@ def seal(
         cell, table, column, row: the only place where it may be opened.
     """
     head = header(generation)
-    return head + nonce + key.encrypt(nonce, plaintext, associated_data(head, cell, table, column, row))
+    return head + nonce + key.encrypt(nonce, plaintext, _bound(head, cell, table, column, row))
 
 
 def unseal(key: AESGCM, sealed: bytes, cell: str, table: str, column: str, row: str) -> bytes:
@@ -75,7 +87,7 @@ def unseal(key: AESGCM, sealed: bytes, cell: str, table: str, column: str, row: 
     """
     generation_of(sealed)
     body = HEADER_BYTES + NONCE_BYTES
-    aad = associated_data(sealed[:HEADER_BYTES], cell, table, column, row)
+    aad = _bound(sealed[:HEADER_BYTES], cell, table, column, row)
     try:
         return key.decrypt(sealed[HEADER_BYTES:body], sealed[body:], aad)
     except InvalidTag as error:

@@ -5,7 +5,6 @@ from lightwell.product.accounts.queries import Account, by_handle
 from lightwell.product.accounts.service import (
     current_account,
     own_details,
-    remembered,
     sign_in,
     sign_out,
     sign_up,
@@ -18,7 +17,6 @@ __all__ = [
     "by_handle",
     "current_account",
     "own_details",
-    "remembered",
     "sign_in",
     "sign_out",
     "sign_up",

@@ -1,10 +1,27 @@
 """Reads of accounts that need no key: only what people publish about themselves."""
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from lightwell.base.db import ReadSession
+from lightwell.base.db import Database, ReadSession, Statement
 from lightwell.product.accounts.models import AccountRow, SessionRow
+from lightwell.residency.keys_models import AccountKey
+
+# Every feed request asks this.
+_BY_TOKEN = Statement(
+    select(
+        AccountRow.account_id,
+        AccountRow.handle,
+        AccountRow.display_name,
+        AccountKey.generation,
+        AccountKey.wrapped,
+    )
+    .join(SessionRow, SessionRow.account_id == AccountRow.account_id)
+    .outerjoin(AccountKey, AccountKey.account_id == AccountRow.account_id)
+    .where(SessionRow.token_index == bindparam("token"), SessionRow.expires_at > bindparam("now")),
+    "token",
+    "now",
+)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -25,19 +42,19 @@ def by_id(session: ReadSession, account_id: str) -> Account | None:
     return _account(session, AccountRow.account_id == account_id)
 
 
-def by_token(session: ReadSession, token_index: bytes, now_ms: int) -> Account | None:
+def by_token(database: Database, token_index: bytes, now_ms: int) -> tuple[Account, int, bytes | None] | None:
     """Return whose session this is, or None when it is unknown or over.
 
     Args:
+        database: the cell's.
         token_index: blind index of the session token.
         now_ms: milliseconds since the epoch.
+
+    Returns:
+        The account, and its data key as `residency.keys` wrapped it: generation and bytes, None if destroyed.
     """
-    row = session.execute(
-        select(AccountRow.account_id, AccountRow.handle, AccountRow.display_name)
-        .join(SessionRow, SessionRow.account_id == AccountRow.account_id)
-        .where(SessionRow.token_index == token_index, SessionRow.expires_at > now_ms)
-    ).first()
-    return Account(*row) if row else None
+    row = _BY_TOKEN.one(database, token_index, now_ms)
+    return (Account(*row[:3]), row[3], row[4]) if row else None
 
 
 def _account(session: ReadSession, condition: object) -> Account | None:

@@ -1,80 +1,37 @@
 """Events are durable before they are acknowledged, counted once, and folded into the viewer's state."""
 
-import re
-from collections import Counter, OrderedDict, defaultdict
-from threading import Lock
-from typing import Literal
+import hashlib
+from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select
 
 from lightwell.base.clock import now_ms
-from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.db import WriteSession
 from lightwell.base.errors import Problem
 from lightwell.product import videos
 from lightwell.product.accounts import AccountRow
-from lightwell.product.social.models import ViewerEventRow
+from lightwell.product.social import event_log, folds
+from lightwell.product.social.reported import Batch, Event, check, strength_of
+from lightwell.product.social.sealed_events import seal_event
+from lightwell.product.social.state import FULL, Fold, StoredEvent
 from lightwell.residency.cell import Cell
-from lightwell.residency.decide import Permit, Principal, Resource
 from lightwell.residency.keys import KeyDestroyedError
 
-EventKind = Literal["watch", "skip", "like", "unlike", "follow", "unfollow", "share", "hide"]
-MAX_BATCH = 200
-MAX_WATCH_MS = 10 * 60 * 1000
-MAX_WATCHED = 100
-MAX_SEEN = 1000
-MAX_LIKES = 100
-MAX_HIDDEN = 200
-MAX_FOLLOWS = 2000
-_FULL = 255
-_CACHE_VIEWERS = 20_000
-_EVENT_ID = re.compile(r"[0-9a-f]{32}")
-
-
-class Event(msgspec.Struct, forbid_unknown_fields=True):
-    """What a browser reports; `event_id` is 32 hex characters it chose at random, so a repeat is known."""
-
-    event_id: str
-    kind: EventKind
-    video_id: str
-    watch_ms: int = 0
-
-
-class StoredEvent(msgspec.Struct, array_like=True):
-    """What stands inside the seal; `creator` is `cell:handle`, `strength` 0..255, `at` milliseconds."""
-
-    kind: str
-    video_id: str
-    creator: str
-    strength: int
-    watch_ms: int
-    at: int
-
-
-class ViewerState(msgspec.Struct):
-    """The fold of one viewer's events: all that the feed knows of them. Newest last everywhere."""
-
-    watched: dict[str, int] = {}
-    seen: dict[str, None] = {}
-    likes: dict[str, None] = {}
-    follows: dict[str, None] = {}
-    hidden: dict[str, None] = {}
-    events: int = 0
-
-
-# Written once, on the table itself: this runs for every slate, and the ORM's way costs three times as much.
-_EVENTS = ViewerEventRow.__table__.c
-_NEWER = (
-    select(_EVENTS.sequence, _EVENTS.event_id, _EVENTS.sealed)
-    .where(_EVENTS.account_id == bindparam("account_id"), _EVENTS.sequence > bindparam("last"))
-    .order_by(_EVENTS.sequence)
+_ACCOUNTS = AccountRow.__table__
+_HOLD = (
+    select(_ACCOUNTS.c.account_id)
+    .where(_ACCOUNTS.c.account_id.in_(bindparam("accounts", expanding=True)))
+    .order_by(_ACCOUNTS.c.account_id)
+    .with_for_update(key_share=True)
 )
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(StoredEvent).decode
 
 
-def record(cell: Cell, session: WriteSession, account_id: str, events: list[Event]) -> tuple[int, int]:
-    """Store a batch of one viewer's events; public counts move in the same transaction.
+Outcome = tuple[int, int] | Problem
+
+
+def record(cell: Cell, session: WriteSession, account_id: str, events: Sequence[Event]) -> tuple[int, int]:
+    """Store a batch of one viewer's events; fold and public counts move in the same transaction.
 
     Args:
         cell: the viewer's home cell.
@@ -86,197 +43,188 @@ def record(cell: Cell, session: WriteSession, account_id: str, events: list[Even
         How many were new, and how many had been stored before.
 
     Raises:
-        Problem: 422 for an event about no published video, an absurd watch time or a malformed id;
-            then none of the batch is stored.
+        Problem: 401 the account is gone; 422 an event about no published video, an absurd watch time or a
+            malformed id; 429 more than one viewer may report. None of the batch is stored then.
     """
-    _check(events)
-    # One writer a viewer at a time: their events become visible in the order of their numbers.
-    session.execute(
-        select(AccountRow.account_id).where(AccountRow.account_id == account_id).with_for_update()
-    ).one()
-    wanted = {event.video_id for event in events}
-    facts = videos.published_facts(session, wanted)
-    missing = sorted(wanted - facts.keys())
-    if missing:
-        raise Problem(422, "unknown-video", "An event names a video that is not there.", videos=missing[:5])
-    ids = {event.event_id for event in events}
-    known = set(
-        session.scalars(
-            select(ViewerEventRow.event_id).where(
-                ViewerEventRow.account_id == account_id, ViewerEventRow.event_id.in_(ids)
-            )
-        )
-    )
-    state = _copy(viewer_state(cell, session, account_id))
-    at = now_ms()
-    rows = []
-    tallies: dict[str, Counter[str]] = defaultdict(Counter)
-    for event in events:
-        if event.event_id in known:
-            continue
-        known.add(event.event_id)
-        fact = facts[event.video_id]
-        creator = f"{fact.origin_cell}:{fact.creator_handle}"
-        strength = _strength(event, fact.duration_ms)
-        stored = StoredEvent(event.kind, event.video_id, creator, strength, event.watch_ms, at)
-        for counter, change in _counts(state, stored).items():
-            tallies[event.video_id][counter] += change
-        _fold(state, stored)
-        sealed = cell.vault.seal(
-            session, account_id, "viewer_events", "sealed", event.event_id, _encode(stored)
-        )
-        rows.append({"account_id": account_id, "event_id": event.event_id, "sealed": sealed})
-    if rows:
-        session.execute(insert(ViewerEventRow), rows)
-    for video_id, tally in tallies.items():
-        videos.count(session, video_id, **tally)
-    return len(rows), len(events) - len(rows)
+    check(events)
+    outcome = record_batches(cell, session, [Batch(account_id, events)])[0]
+    if isinstance(outcome, Problem):
+        raise outcome
+    return outcome
 
 
-def viewer_state(cell: Cell, session: ReadSession, account_id: str) -> ViewerState:
-    """Return the fold of all of a viewer's events up to this moment; callers must not change it.
+def record_batches(cell: Cell, session: WriteSession, batches: Sequence[Batch]) -> list[Outcome]:
+    """Store many viewers' batches in one transaction, each whole or not at all.
+
+    Args:
+        cell: the viewers' home cell.
+        session: the transaction; events are durable when it has committed.
+        batches: each passed `check`; a viewer may have several.
+
+    Returns:
+        For each batch how many events were new and how many had been stored before, or why it is refused.
+    """
+    asked = [(batch.account_id, event.event_id) for batch in batches for event in batch.events]
+    writing = _Writing(cell, session, batches, asked)
+    outcomes: list[Outcome] = []
+    for batch in batches:
+        try:
+            outcomes.append(writing.take(batch))
+        except Problem as problem:
+            outcomes.append(problem)
+        except KeyDestroyedError:
+            outcomes.append(_gone())
+    writing.finish()
+    return outcomes
+
+
+def choose_profiling(cell: Cell, session: WriteSession, account_id: str, event_id: str, *, on: bool) -> None:
+    """Keep whether the viewer's feed may use what they did; the choice is an event like any other.
 
     Args:
         cell: the viewer's home cell.
-        session: where to read the events that are newer than the fold kept in memory.
-        account_id: whose.
+        session: the transaction.
+        account_id: whose feed.
+        event_id: 32 fresh hex characters.
+        on: False for a feed without profiling.
+
+    Raises:
+        Problem: 401 the account is gone; 429 as `record`.
     """
-    last, state = _folds.get(account_id) or (0, ViewerState())
-    rows = session.connection().execute(_NEWER, {"account_id": account_id, "last": last}).all()
-    if rows:
-        state = _copy(state)
-        permit = _permit(cell, "feed", "rank", account_id)
-        for sequence, event_id, sealed in rows:
-            _fold(state, _open(cell, permit, session, account_id, event_id, sealed))
-            last = sequence
-        with _folds_lock:
-            _folds[account_id] = (last, state)
-            while len(_folds) > _CACHE_VIEWERS:
-                _folds.popitem(last=False)
-    return state
+    writing = _Writing(cell, session, [Batch(account_id, [])], [])
+    writing.add(account_id, [(event_id, StoredEvent("profiling", "", "", FULL if on else 0, 0, 0))])
+    writing.finish()
 
 
-def events_since(
-    cell: Cell, session: ReadSession, sequence: int, limit: int
-) -> list[tuple[int, str, StoredEvent]]:
-    """Return `(sequence, account_id, event)` of every viewer after `sequence`, for training in this cell.
+def import_past(cell: Cell, session: WriteSession, account_id: str, events: Sequence[StoredEvent]) -> int:
+    """Store what a viewer did elsewhere or long ago, as if it had been reported then.
 
-    Events of an erased account cannot be opened any more and are left out.
+    An event is known by all that is in it: importing the same again adds nothing. No limit of floods applies.
+
+    Args:
+        cell: the viewer's home cell.
+        session: the transaction.
+        account_id: who did it; an account of this cell.
+        events: in the order of their times, about videos of this cell.
+
+    Returns:
+        How many were new.
+
+    Raises:
+        Problem: 401 there is no such account.
     """
-    rows = session.execute(
-        select(
-            ViewerEventRow.sequence, ViewerEventRow.account_id, ViewerEventRow.event_id, ViewerEventRow.sealed
+    named = {_name(account_id, event): event for event in events}
+    writing = _Writing(cell, session, [Batch(account_id, [])], [(account_id, event_id) for event_id in named])
+    new = [one for one in named.items() if not writing.knows(account_id, one[0])]
+    writing.add(account_id, new, past=True)
+    writing.finish()
+    return len(new)
+
+
+def _name(account_id: str, event: StoredEvent) -> str:
+    content = msgspec.msgpack.encode((account_id, event.kind, event.video_id, event.creator, event.at))
+    return hashlib.sha256(b"lightwell/past-event/v1" + content).hexdigest()[:32]
+
+
+class _Writing:
+    """One transaction's worth of events, from what the database holds to what it is to hold."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        session: WriteSession,
+        batches: Sequence[Batch],
+        asked: Sequence[tuple[str, str]],
+    ) -> None:
+        self._cell = cell
+        self._session = session
+        accounts = sorted({batch.account_id for batch in batches})
+        # One writer a viewer at a time: their events become visible in the order of their numbers.
+        self._present = set(session.connection().execute(_HOLD, {"accounts": accounts}).scalars())
+        self._known = event_log.known(cell, session, asked)
+        self._facts = videos.played(
+            session, {event.video_id for batch in batches for event in batch.events if event.video_id}
         )
-        .where(ViewerEventRow.sequence > sequence)
-        .order_by(ViewerEventRow.sequence)
-        .limit(limit)
-    ).all()
-    permit = _permit(cell, "trainer", "train", None)
-    found = []
-    for number, account_id, event_id, sealed in rows:
-        try:
-            event = _open(cell, permit, session, account_id, event_id, sealed)
-        except KeyDestroyedError:
-            continue
-        found.append((number, account_id, event))
-    return found
+        cell.vault.open_keys(session, accounts)
+        self._folds = folds.load(cell, session, accounts)
+        self._at = now_ms()
+        self._new: list[tuple[str, str, bytes]] = []
+        self._changed: dict[str, int] = {}
+        self._counts: dict[str, tuple[int, int, int]] = {}
+
+    def take(self, batch: Batch) -> tuple[int, int]:
+        account_id = batch.account_id
+        missing = sorted({e.video_id for e in batch.events if e.video_id and e.video_id not in self._facts})
+        if missing:
+            raise Problem(
+                422, "unknown-video", "An event names a video that is not there.", videos=missing[:5]
+            )
+        new = {event.event_id: event for event in batch.events if not self.knows(account_id, event.event_id)}
+        self.add(account_id, [(event_id, self._stored(event)) for event_id, event in new.items()])
+        return len(new), len(batch.events) - len(new)
+
+    def knows(self, account_id: str, event_id: str) -> bool:
+        fold = self._folds.get(account_id)
+        return (account_id, event_id) in self._known or (fold is not None and event_id in fold.recent)
+
+    def add(self, account_id: str, events: Sequence[tuple[str, StoredEvent]], *, past: bool = False) -> None:
+        """Fold and seal a viewer's new events, each with its id; `past` ones keep their times, unlimited."""
+        if account_id not in self._present:
+            raise _gone()
+        if not events:
+            return
+        fold = self._folds.setdefault(account_id, Fold())
+        at = max(self._at, fold.at)
+        if not past:
+            self._spend(fold, len(events), at)
+        for event_id, event in events:
+            if not past:
+                event.at = at
+            event.repeat = fold.repeats(event.kind, event.video_id, event.at)
+            sealed = seal_event(self._cell, self._session, account_id, event_id, event)
+            self._new.append((account_id, event_id, sealed))
+            self._changed[account_id] = len(self._new) - 1
+            self._known.add((account_id, event_id))
+            change = fold.counts(event)
+            if any(change):
+                before = self._counts.get(event.video_id, (0, 0, 0))
+                moved = (before[0] + change[0], before[1] + change[1], before[2] + change[2])
+                self._counts[event.video_id] = moved
+            fold.take(event)
+            if self._cell.stream is not None:
+                fold.recall(event_id, at)
+
+    def _stored(self, event: Event) -> StoredEvent:
+        creator, duration_ms = self._facts.get(event.video_id, (event.creator, 0))
+        strength = strength_of(event, duration_ms)
+        return StoredEvent(event.kind, event.video_id, creator, strength, event.watch_ms, self._at)
+
+    def finish(self) -> None:
+        if not self._new:
+            return
+        numbers = event_log.append(self._cell, self._session, self._new)
+        folds.store(
+            self._cell,
+            self._session,
+            [(account, numbers[last], self._folds[account]) for account, last in self._changed.items()],
+        )
+        videos.count(self._session, self._counts)
+
+    def _spend(self, fold: Fold, count: int, at: int) -> None:
+        """Take `count` events off what the viewer may still report, which is kept in thousandths."""
+        rate = self._cell.settings.viewer_events_per_second
+        most = self._cell.settings.viewer_events_at_once * 1000
+        left = most if fold.allowance < 0 else min(most, fold.allowance + (at - fold.at) * rate)
+        if count * 1000 > left:
+            seconds = -(-(count * 1000 - left) // (rate * 1000))
+            problem = Problem(
+                429, "too-many-events", "More events than one person makes; send these again later."
+            )
+            problem.headers["retry-after"] = str(seconds)
+            raise problem
+        fold.allowance = left - count * 1000
+        fold.at = at
 
 
-def _open(
-    cell: Cell, permit: Permit, session: ReadSession, account_id: str, event_id: str, sealed: bytes
-) -> StoredEvent:
-    return _decode(
-        cell.vault.unseal(permit, session, account_id, "viewer_events", "sealed", event_id, sealed)
-    )
-
-
-def _permit(cell: Cell, process: str, action: str, account_id: str | None) -> Permit:
-    # No owner means all accounts of the cell, which only a process may ask for.
-    return cell.decider.decide(
-        Principal(kind="process", id=process, role=process),
-        action,
-        Resource(category="user.behavior", residency="protected", owner=account_id),
-    )
-
-
-def _check(events: list[Event]) -> None:
-    if not 1 <= len(events) <= MAX_BATCH:
-        raise Problem(422, "bad-batch", f"A batch holds 1 to {MAX_BATCH} events.")
-    for event in events:
-        if not _EVENT_ID.fullmatch(event.event_id):
-            raise Problem(422, "bad-event-id", "An event id is 32 small hex characters.")
-        if not 0 <= event.watch_ms <= MAX_WATCH_MS:
-            raise Problem(422, "absurd-watch-time", f"A watch time lies between 0 and {MAX_WATCH_MS} ms.")
-
-
-def _counts(state: ViewerState, event: StoredEvent) -> dict[str, int]:
-    """Return how the public counts of the event's video move; a second like of one person moves none."""
-    liked = event.video_id in state.likes
-    if event.kind == "like":
-        return {} if liked else {"likes": 1}
-    if event.kind == "unlike":
-        return {"likes": -1} if liked else {}
-    if event.kind == "share":
-        return {"shares": 1}
-    if event.kind in ("watch", "skip") and event.video_id not in state.seen:
-        return {"views": 1}
-    return {}
-
-
-def _strength(event: Event, duration_ms: int) -> int:
-    """How much of the video was watched, 0..255; a like or a share counts as all of it."""
-    if event.kind in ("like", "share"):
-        return _FULL
-    if event.kind == "hide":
-        return 0
-    watched = min(_FULL, event.watch_ms * _FULL // max(1, duration_ms))
-    return min(watched, _FULL // 8) if event.kind == "skip" else watched
-
-
-def _fold(state: ViewerState, event: StoredEvent) -> None:
-    video = event.video_id
-    state.events += 1
-    if event.kind in ("follow", "unfollow"):
-        _put_last(state.follows, event.creator, present=event.kind == "follow")
-        _trim(state.follows, MAX_FOLLOWS)
-        return
-    if event.kind == "unlike":
-        state.likes.pop(video, None)
-        return
-    if event.kind == "like":
-        _put_last(state.likes, video, present=True)
-        _trim(state.likes, MAX_LIKES)
-    if event.kind == "hide":
-        _put_last(state.hidden, video, present=True)
-        _trim(state.hidden, MAX_HIDDEN)
-    strength = max(event.strength, state.watched.pop(video, 0)) if event.kind != "hide" else 0
-    state.watched[video] = strength
-    _trim(state.watched, MAX_WATCHED)
-    _put_last(state.seen, video, present=True)
-    _trim(state.seen, MAX_SEEN)
-
-
-def _put_last(members: dict[str, None], key: str, *, present: bool) -> None:
-    members.pop(key, None)
-    if present:
-        members[key] = None
-
-
-def _trim(members: dict[str, int] | dict[str, None], most: int) -> None:
-    while len(members) > most:
-        del members[next(iter(members))]
-
-
-def _copy(state: ViewerState) -> ViewerState:
-    return ViewerState(
-        dict(state.watched),
-        dict(state.seen),
-        dict(state.likes),
-        dict(state.follows),
-        dict(state.hidden),
-        state.events,
-    )
-
-
-_folds: OrderedDict[str, tuple[int, ViewerState]] = OrderedDict()
-_folds_lock = Lock()
+def _gone() -> Problem:
+    return Problem(401, "not-signed-in", "This account is no longer here.")

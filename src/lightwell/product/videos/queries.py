@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from lightwell.base.db import ReadSession
 from lightwell.base.errors import Problem, not_found
@@ -43,8 +43,14 @@ _PUBLIC = tuple(getattr(VideoRow, name) for name in PublishedVideo.__struct_fiel
 _NO_COUNTS = Counts()
 # Slates look these up all the time: written once, on the tables themselves, without the ORM's share of work.
 _VIDEOS, _COUNTS = VideoRow.__table__.c, VideoCountRow.__table__.c
+# Written so that no index on the status is used: SQLite, asked for some ids among what is published, may
+# otherwise walk all of it.
+_IS_PUBLISHED = _VIDEOS.status.concat("") == "published"
 _FACTS_OF = select(*(_VIDEOS[name] for name in PublishedVideo.__struct_fields__)).where(
-    _VIDEOS.video_id.in_(bindparam("ids", expanding=True)), _VIDEOS.status == "published"
+    _VIDEOS.video_id.in_(bindparam("ids", expanding=True)), _IS_PUBLISHED
+)
+_PLAYED = select(_VIDEOS.video_id, _VIDEOS.origin_cell, _VIDEOS.creator_handle, _VIDEOS.duration_ms).where(
+    _VIDEOS.video_id.in_(bindparam("ids", expanding=True)), _IS_PUBLISHED
 )
 _COUNTS_OF = select(_COUNTS.video_id, _COUNTS.views, _COUNTS.likes, _COUNTS.shares).where(
     _COUNTS.video_id.in_(bindparam("ids", expanding=True))
@@ -59,6 +65,18 @@ def published_facts(session: ReadSession, video_ids: Iterable[str]) -> dict[str,
         some = wanted[first : first + _IN_AT_MOST]
         for row in session.connection().execute(_FACTS_OF, {"ids": some}):
             found[row[0]] = PublishedVideo(*row)
+    return found
+
+
+def played(session: ReadSession, video_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return creator key (`cell:handle`) and length in ms of the published ones among `video_ids`, by id."""
+    found: dict[str, tuple[str, int]] = {}
+    wanted = list(video_ids)
+    for first in range(0, len(wanted), _IN_AT_MOST):
+        some = wanted[first : first + _IN_AT_MOST]
+        rows = session.connection().execute(_PLAYED, {"ids": some}).all()
+        for video_id, cell, handle, duration_ms in rows:
+            found[video_id] = (f"{cell}:{handle}", duration_ms)
     return found
 
 
@@ -85,6 +103,25 @@ def every_published(session: ReadSession) -> Iterator[PublishedVideo]:
     statement = select(*_PUBLIC).where(VideoRow.status == "published").order_by(VideoRow.video_id)
     for row in session.execute(statement):
         yield PublishedVideo(*row)
+
+
+def published_since(session: ReadSession, since: int) -> list[PublishedVideo]:
+    """Return the videos published at or after a time, in order of id; those that came from peers too.
+
+    Args:
+        since: milliseconds since the epoch.
+    """
+    statement = (
+        select(*_PUBLIC)
+        .where(VideoRow.status == "published", VideoRow.published_at >= since)
+        .order_by(VideoRow.video_id)
+    )
+    return [PublishedVideo(*row) for row in session.execute(statement)]
+
+
+def count_published(session: ReadSession) -> int:
+    """Return how many videos are published."""
+    return session.execute(select(func.count()).where(VideoRow.status == "published")).scalar_one()
 
 
 def newest(session: ReadSession, limit: int, before: int | None = None) -> list[PublishedVideo]:

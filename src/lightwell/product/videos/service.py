@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from lightwell.base.clock import minute_s, now_ms
 from lightwell.base.db import ReadSession, WriteSession
@@ -25,6 +25,10 @@ from lightwell.residency.messages import Message
 from lightwell.wire import canonical
 from lightwell.wire.commitment import commit
 from lightwell.wire.entries import VideoPublished
+
+_COUNT = (
+    "UPDATE video_counts SET views = views + ?, likes = likes + ?, shares = shares + ? WHERE video_id = ?"
+)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -174,17 +178,19 @@ def remove(cell: Cell, account: Account, video_id: str) -> None:
         cell.objects.delete_prefix(f"uploads/{upload_id}")
 
 
-def count(session: WriteSession, video_id: str, *, views: int = 0, likes: int = 0, shares: int = 0) -> None:
-    """Add to the counts of a published video; a video without counts is left without."""
-    session.execute(
-        update(VideoCountRow)
-        .where(VideoCountRow.video_id == video_id)
-        .values(
-            views=VideoCountRow.views + views,
-            likes=VideoCountRow.likes + likes,
-            shares=VideoCountRow.shares + shares,
-        )
-    )
+def count(session: WriteSession, changes: Mapping[str, tuple[int, int, int]]) -> None:
+    """Add to the counts of published videos; a video without counts is left without.
+
+    Args:
+        session: the transaction.
+        changes: by video, how views, likes and shares move.
+    """
+    # In order of id, so that two transactions that count the same videos wait for each other and no more.
+    rows = [(*moved, video_id) for video_id, moved in sorted(changes.items())]
+    if rows:
+        connection = session.connection()
+        marks = "?" if connection.dialect.name == "sqlite" else "%s"
+        connection.exec_driver_sql(_COUNT.replace("?", marks), rows)
 
 
 def own_view(cell: Cell, session: ReadSession, row: VideoRow) -> dict[str, Any]:
