@@ -5,25 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lightwell.wire import (
-    base64_strict,
-    canonical,
-    checkpoint,
-    commitment,
-    entries,
-    merkle,
-    promise,
-    tiles,
-    trust,
-    witnessing,
-)
+from lightwell.wire import base64_strict, canonical, checkpoint, commitment, entries, merkle, tiles, trust
 from lightwell.wire.checkpoint import Checkpoint
 from lightwell.wire.cosigned import checkpoint_message, subtree_message
 from lightwell.wire.edge import Edge
 from lightwell.wire.keys import COSIGNATURE, MLDSA_COSIGNATURE, Signature, SigningKey, Verifier
 from lightwell.wire.note import parse_signatures, sign_note
+from lightwell.wire.promise import make_promises
 from lightwell.wire.receipt import Opening, Receipt
 from lightwell.wire.tlog_proof import TlogProof
+from lightwell.wire.witnessing import encode_request
 
 HERE = Path(__file__).parent
 # Keys of these vectors only: their seeds are published here and sign nothing else.
@@ -118,6 +109,13 @@ def sample_entries() -> list[entries.Entry]:
         ),
         entries.OrderRefused(at=AT, digest=DIGEST, reason="bad-signature"),
         entries.OrderEffective(at=AT, order=order, process="web"),
+        entries.PolicyProposed(
+            at=minute, policy=DIGEST, version=1, promotions=1, role="board", seat="Board member 1"
+        ),
+        entries.PromotionListed(
+            at=minute, policy=DIGEST, promotion=DIGEST, raises=True, start=AT, end=AT + 3600, ceiling=10_000
+        ),
+        entries.PolicyApproved(at=minute, policy=DIGEST, role="partner", seat="Partner", signature="ab" * 64),
     ]
 
 
@@ -161,7 +159,7 @@ def note_vectors() -> dict[str, Any]:
             {"note": signed[:-2] + "\n", "why": "signature cut"},
             {"note": tree.text(), "why": "no signature"},
         ],
-        "add_checkpoint": witnessing.encode_request(2, [merkle.leaf_hash(b"\x02")], signed).decode(),
+        "add_checkpoint": encode_request(2, [merkle.leaf_hash(b"\x02")], signed).decode(),
     }
 
 
@@ -383,18 +381,41 @@ def proof_vectors() -> dict[str, Any]:
 
 
 def receipt_vectors() -> dict[str, Any]:
-    """Promises, and altered ones."""
-    leaf = merkle.leaf_hash(entries.encode(sample_entries()[4]))
-    text = promise.make_promise(LOG, "lightwell/us", leaf, AT + 10)
+    """Promises made in groups of several sizes, and altered ones."""
+    leaves = [merkle.leaf_hash(f"entry {n}".encode()) for n in range(256)]
+    made = {n: make_promises(LOG, "lightwell/us", leaves[:n], AT + 10) for n in (1, 2, 3, 5, 256)}
+    picked = [(size, n) for size in made for n in range(size) if size < 6 or n in (0, 128, 255)]
+    one, last, five = made[1][0], made[3][2], made[5][1]
+    lines = five.splitlines(keepends=True)
+    leaf, inner, root = map(base64_strict.encode, (leaves[0], merkle.root(leaves[:2]), merkle.root(leaves)))
+    over = base64_strict.encode(merkle.node_hash(merkle.root(leaves), leaves[0]))
+
+    def signed(size: str, root: str, time: str, version: int = 2) -> str:
+        return sign_note(f"lightwell/promise/v{version}\nlightwell/us\n{size}\n{root}\n{time}\n", LOG)
+
+    refused = {
+        "time altered": five.replace(str(AT + 10), str(AT + 11)),
+        "size altered": five.replace("\n5\n", "\n6\n"),
+        "another entry": five.replace(lines[1], f"{leaf}\n"),
+        "another place": five.replace("index 1", "index 0"),
+        "a place outside the group": last.replace("index 2", "index 3"),
+        "a place written otherwise": five.replace("index 1", "index 01"),
+        "a hash too many": "".join(lines[:3] + lines[2:]),
+        "a hash left out": "".join(lines[:3] + lines[4:]),
+        "two entries' hash as an entry": "".join(["index 0\n", f"{inner}\n", *lines[3:]]),
+        "no place in a group": five.partition("\n\n")[2],
+        "a place in a group of one": f"index 0\n{leaf}\n\n{one}",
+        "two signatures": one + one.splitlines(keepends=True)[-1],
+        "another form, truly signed": signed("1", leaf, "1", 1),
+        "no entries, truly signed": signed("0", leaf, "1"),
+        "too many entries, truly signed": f"index 256\n{leaf}\n{root}\n\n{signed('257', over, '1')}",
+        "a time that not every reader holds exactly, truly signed": signed("1", leaf, str(2**53)),
+    }
     return {
         "vkey": LOG.verifier().vkey(),
-        "valid": [
-            {"promise": text, "origin": "lightwell/us", "leaf_hash": leaf.hex(), "by": AT + 10},
-        ],
-        "refused": [
-            {"promise": text.replace(str(AT + 10), str(AT + 11)), "why": "time altered"},
-            {"promise": text.replace("promise/v1", "promise/v2"), "why": "another form"},
-        ],
+        "by": AT + 10,
+        "valid": [{"promise": made[size][n], "leaf_hash": leaves[n].hex()} for size, n in picked],
+        "refused": [{"promise": text, "why": why} for why, text in refused.items()],
     }
 
 

@@ -1,5 +1,7 @@
 """Puts published videos of a few tastes into a cell, and trains and sequences until they serve."""
 
+from contextlib import closing
+
 from lightwell.base.clock import now_ms
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.feed.tasks import Trainer
@@ -62,4 +64,6 @@ def make_servable(cell: Cell) -> None:
 
 def sequence(cell: Cell) -> None:
     """Integrate every queued entry, as the worker does."""
-    Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger")).run_once()
+    # Closed, so that the next call need not wait for the lease of this one to end.
+    with closing(Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"))) as sequencer:
+        sequencer.run_once()

@@ -158,6 +158,9 @@ class SeenCell:
             return (200, found) if found is not None else (404, b"")
         if parts.path == "/api/agreement":
             return 200, msgspec.json.encode({"agreement": self.agreement, "roster": self.roster})
+        if parts.path.startswith("/api/policies/"):
+            policy = self.sources.get(("policies", parts.path.rpartition("/")[2]))
+            return (200, policy) if policy is not None else (404, b"")
         if parts.path == "/cleanroom/records":
             wanted = parse_qs(parts.query)["commitments"][0].split(",")
             if self.broken & set(wanted):

@@ -12,7 +12,7 @@ VECTORS = Path(__file__).parents[2] / "conformance"
 WORDS = (
     *("\n\n", "— ", "c2sp.org/tlog-proof@v1\n", "extra ", "index ", "old ", "cosignature/v1\n", "time "),
     *("PRIVATE+KEY+", "log ", "witness ", "group ", "quorum ", "none", " any ", " all ", " 2 ", "tile/"),
-    *("lightwell/promise/v1\n", "entries/", "x001/", ".p/", '"kind":', '"v":1', '"entry":', '"opening":'),
+    *("lightwell/promise/v2\n", "entries/", "x001/", ".p/", '"kind":', '"v":1', '"entry":', '"opening":'),
     *('"digests":', '"content":', "\\u00", "9223372036854775807", "9223372036854775808", "==", "=\n"),
     *("\udcff", "\u00a0", "\u2028", "+", "\t", "\0"),
 )

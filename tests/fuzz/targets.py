@@ -1,9 +1,9 @@
 """All fuzz targets by name, and one that is all of them."""
 
-from tests.fuzz import texts, trees
+from tests.fuzz import ranking, texts, trees
 from tests.fuzz.registry import TARGETS, target
 
-__all__ = ["NAMES", "TARGETS", "every", "texts", "trees"]
+__all__ = ["NAMES", "TARGETS", "every", "ranking", "texts", "trees"]
 
 NAMES = list(TARGETS)
 

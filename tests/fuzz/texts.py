@@ -223,25 +223,29 @@ def policy_lines(data: bytes) -> None:
 
 
 PROMISES = load("receipts.json")
-PROMISED = PROMISES["valid"][0]
+PROMISED = {case["promise"]: case["leaf_hash"] for case in PROMISES["valid"]}
 
 
-@target(*(case["promise"] for case in [*PROMISES["valid"], *PROMISES["refused"]]))
+@target(*PROMISED, *(case["promise"] for case in PROMISES["refused"]))
 def promise_note(data: bytes) -> None:
-    """Only the promise that was made opens."""
+    """Only the promises that were made open, each in its one text."""
+    text = as_text(data)
     with suppress(PromiseError):
-        found = promise.open_promise(as_text(data), LOG.verifier())
-        assert (found.leaf_hash.hex(), found.by) == (PROMISED["leaf_hash"], PROMISED["by"])
+        found = promise.open_promise(text, LOG.verifier())
+        assert (found.leaf_hash.hex(), found.by) == (PROMISED[text], PROMISES["by"])
+        assert promise.claimed_origin(text) == found.origin
 
 
-@target(PROMISED["promise"].partition("\n\n")[0] + "\n", share=2)
+@target(*(text.rpartition("\n\n")[0] + "\n" for text in PROMISED), share=2)
 def signed_promise(data: bytes) -> None:
-    """Whatever text the ledger's key signs is a promise or refused."""
+    """Whatever text the ledger's key signs, with any place before it, is a promise or refused."""
+    text = as_text(data)
+    place, blank, signed = text.rpartition("\n\n")
     with suppress(NoteError, PromiseError):
-        text = as_text(data)
-        found = promise.open_promise(sign_note(text, LOG), LOG.verifier())
-        again = promise.make_promise(LOG, found.origin, found.leaf_hash, found.by)
-        assert split_note(again)[0] == text
+        found = promise.open_promise(f"{place}{blank}{sign_note(signed, LOG)}", LOG.verifier())
+        if not place:
+            again = promise.make_promise(LOG, found.origin, found.leaf_hash, found.by)
+            assert split_note(again)[0] == text
 
 
 @target(

@@ -9,6 +9,7 @@ from lightwell.agreement.access_check import access_at_home
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
 from lightwell.agreement.flow_checks import gateway_logged, protected_refused, published_only, transfers_pair
+from lightwell.agreement.policy_check import policy_approved
 from lightwell.agreement.roster import roster_digest, seats_of
 from lightwell.wire import entries as kinds
 
@@ -37,30 +38,6 @@ def slates_replay(case: Case) -> Finding:
         return Finding(NO_EVIDENCE, why, [])
     why = f"{len(outcomes)} of {counted(len(served), 'slate')} replayed, all identical to the last bit."
     return Finding(MET, why, sorted(outcomes))
-
-
-def policy_approved(case: Case) -> Finding:
-    """Judge promotions by the versions of the ranking policy: each after the founding one needs approvals."""
-    adopted = case.evidence.of(kinds.PolicyAdopted)
-    needed = case.agreement.approvals_needed("ranking-policy")
-    breaches = Breaches()
-    # The founding policy comes with the agreement itself, which its parties signed.
-    for index, entry in adopted[1:]:
-        if entry.approvals < needed:
-            breaches.add(index, f"a ranking policy was adopted with {entry.approvals} of {needed} approvals")
-    broken = breaches.finding()
-    if broken is not None:
-        return broken
-    entries = [index for index, _ in adopted]
-    if len(adopted) < 2:
-        why = (
-            "Only the founding policy was adopted; no promotion is recorded." if adopted else "No policy yet."
-        )
-        return Finding(NO_EVIDENCE, why, entries)
-    why = (
-        f"{counted(len(adopted) - 1, 'change')} of the ranking policy, each with {needed} approvals or more."
-    )
-    return Finding(MET, why, entries)
 
 
 def in_region(case: Case) -> Finding:

@@ -75,6 +75,7 @@ class Case(Struct, frozen=True):
         regions: region of each peer cell; a cell not named is taken to be called after its region.
         roster: who holds which key, or None if it was not fetched.
         now: seconds since the epoch, at least the newest entry's.
+        cell: its name, as signed papers name it; empty if it is called like its region.
     """
 
     agreement: Agreement
@@ -85,3 +86,4 @@ class Case(Struct, frozen=True):
     regions: Mapping[str, str]
     roster: Sequence[Seat] | None
     now: int
+    cell: str = ""

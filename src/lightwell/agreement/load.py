@@ -43,7 +43,7 @@ def parse(text: str) -> Agreement:
     try:
         found = msgspec.convert(data, Agreement)
     except msgspec.ValidationError as error:
-        reason, path = _explain(str(error))
+        reason, path = explain_mismatch(str(error))
         raise AgreementError(line_of(text, path), reason) from None
     for path, reason in findings(found):
         raise AgreementError(line_of(text, path), reason)
@@ -68,7 +68,7 @@ def digest(agreement: Agreement) -> str:
     return hashlib.sha256(canonical.encode(msgspec.to_builtins(agreement))).hexdigest()
 
 
-def _explain(message: str) -> tuple[str, Path]:
+def explain_mismatch(message: str) -> tuple[str, Path]:
     """Split a msgspec error into a sentence and the path it is about."""
     reason, _, place = message.partition(" - at ")
     path = path_of(place.strip("`")) if place else ()

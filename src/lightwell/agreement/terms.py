@@ -42,6 +42,7 @@ def evaluate(
     regions: Mapping[str, str] | None = None,
     roster: Sequence[Seat] | None = None,
     now: int = 0,
+    cell: str = "",
 ) -> list[TermStatus]:
     """Judge every term of an agreement by one cell's ledger.
 
@@ -54,6 +55,7 @@ def evaluate(
         regions: region by peer cell, where it is not called like its region.
         roster: the seats, if known.
         now: seconds since the epoch; the newest entry's time when that is later.
+        cell: the cell's name; empty if it is called like its region.
 
     Returns:
         One status a term, in the agreement's order. If the ledger adopted another agreement, no term is met.
@@ -69,6 +71,7 @@ def evaluate(
         regions=regions or {},
         roster=roster,
         now=max(now, evidence.clock, *(peer.clock for peer in peers.values())),
+        cell=cell or region or agreement.law_region,
     )
     doubt = _doubt(case)
     statuses = []

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from lightwell.oversight.explained import ExplainError, OpenedSlate, open_slate
 from lightwell.oversight.follow import Follower
 from lightwell.oversight.reading import UnreachableError, http_reader
 from lightwell.oversight.replay import SlateRecord, Sources, judge
@@ -24,6 +25,7 @@ BATCH: Final = 100
 """Records asked for at once; the cell allows no more."""
 _SPAN: Final = 20_000
 _TRIES: Final = 3
+_INDEX_DIGITS: Final = 15
 
 Slates = list[tuple[int, SlateServed]]
 
@@ -106,6 +108,35 @@ class CleanRoom:
         self._post(
             VerdictBatch(cell=self.cell, run=run, audited_size=size, problems=problems[:1000], done=True)
         )
+
+    def open(self, slate: str) -> OpenedSlate:
+        """Open the record of one slate of the followed ledger, for inside the clean room only.
+
+        Args:
+            slate: its commitment in hex, or the index of its entry.
+
+        Raises:
+            ExplainError: no such slate is followed, or its record cannot be opened.
+            ConnectionError: the cell cannot be reached.
+        """
+        found = self._find(slate)
+        if found is None:
+            raise ExplainError(f"no slate {slate[:64]!r} in the ledger as followed by this clean room")
+        records = self._ask_records([found[1].commitment])
+        return open_slate(*found, records.get(found[1].commitment), self._sources, self.cell)
+
+    def _find(self, slate: str) -> tuple[int, SlateServed] | None:
+        is_index = slate.isascii() and slate.isdigit() and len(slate) <= _INDEX_DIGITS
+        where, value = ("idx = ?", int(slate)) if is_index else ("instr(data, ?)", slate.encode())
+        rows = self.store.rows(
+            f"SELECT idx, data FROM entries WHERE cell = ? AND kind = 'SlateServed' AND {where}",  # noqa: S608  no value
+            self.cell, value,
+        )  # fmt: skip
+        for row in rows:
+            entry = decode(row["data"])
+            if isinstance(entry, SlateServed) and (is_index or entry.commitment == slate):
+                return row["idx"], entry
+        return None
 
     # --- slates
 

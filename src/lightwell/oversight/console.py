@@ -25,7 +25,7 @@ PAGES: Final = (
 )  # fmt: skip
 _DECISIONS: Final = (
     "AccessDecided", "AccessUsed", "AccessEnded", "TransferRefused", "ConnectionRefused", "OrderTaken",
-    "OrderRefused", "PolicyAdopted", "AgreementAdopted",
+    "OrderRefused", "PolicyProposed", "PolicyApproved", "PolicyAdopted", "AgreementAdopted",
 )  # fmt: skip
 _PAGE_ROWS: Final = 100
 _TONES: Final = {

@@ -13,6 +13,9 @@ from lightwell.wire import base64_strict, entries, tiles
 SENTENCES: Final[dict[str, str]] = {
     "AgreementAdopted": "Agreement {agreement}, version {version}, adopted",
     "PolicyAdopted": "Ranking policy {digest:.12} adopted with {approvals} approvals",
+    "PolicyProposed": "Ranking policy {policy:.12} proposed, version {version}, with {promotions} promotions",
+    "PromotionListed": "Ranking policy {policy:.12} holds promotion {promotion:.12}",
+    "PolicyApproved": "Ranking policy {policy:.12} approved by the {role} {seat}",
     "SnapshotPublished": "Snapshot {snapshot:.12} of {videos} videos published",
     "VideoPublished": "A video was published",
     "SlateServed": "A slate was served from snapshot {snapshot:.12}",

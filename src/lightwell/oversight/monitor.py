@@ -13,6 +13,7 @@ from lightwell.agreement.evidence import Evidence
 from lightwell.agreement.terms import TermStatus, evaluate
 from lightwell.oversight import adopted, audits, transfers
 from lightwell.oversight.follow import Expected, Follower
+from lightwell.oversight.ranking_policies import PolicyWatch
 from lightwell.oversight.reading import UnreachableError, http_reader
 from lightwell.oversight.settings import OversightSettings, SettingsError, WatchedCell
 from lightwell.oversight.store import Store
@@ -128,11 +129,13 @@ class Monitor:
     # --- threads
 
     def _follow(self, ledger: WatchedLedger) -> None:
+        policies = PolicyWatch(self.store, ledger.cell, ledger.seat.url, self.client)
         while not self._stop.is_set():
             try:
                 ledger.follower.poll()
                 ledger.crosscheck.check(ledger.follower.status)
                 adopted.refresh(self.store, ledger.cell, ledger.seat.url, self.client)
+                policies.check()
                 self._audit_files(ledger)
             except Exception as error:  # noqa: BLE001  the thread must live; the page shows what stopped it
                 ledger.follower.status.trouble = f"Following failed ({type(error).__name__}: {error})."
@@ -234,6 +237,7 @@ class Monitor:
             peers={cell: other.evidence for cell, other in self.ledgers.items() if cell != ledger.cell},
             roster=held.seats,
             now=now,
+            cell=ledger.cell,
         )
         return ledger.terms
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from lightwell.oversight.verdicts import Outcome, Verdict
-from lightwell.recommender import pipeline
+from lightwell.recommender import live, pipeline
 from lightwell.recommender import policy as ranking_policy
 from lightwell.recommender.record import RecordError, read_inputs
 from lightwell.recommender.snapshot import Snapshot
@@ -77,7 +77,11 @@ class Sources:
         if raw is None:
             return None
         try:
-            return Snapshot.from_bytes(raw, expect=digest)
+            base_digest = live.base_of(raw)
+            if base_digest is None:
+                return Snapshot.from_bytes(raw, expect=digest)
+            base = self.snapshot(base_digest)
+            return None if base is None else live.apply(base, raw, expect=digest)
         except ValueError:
             return None
 

@@ -53,8 +53,50 @@ class PolicyAdopted(Fact, frozen=True, tag=True):
     approvals: Count
 
 
+class PolicyProposed(Fact, frozen=True, tag=True):
+    """Somebody asks that a ranking policy be adopted; `seat` is empty if it is no seat of the roster."""
+
+    at: Minute
+    policy: Digest
+    version: Count
+    promotions: Count
+    role: Name
+    seat: Name
+
+
+class PromotionListed(Fact, frozen=True, tag=True):
+    """A proposed ranking policy holds this promotion; the digest covers its video and its reason too."""
+
+    at: Minute
+    policy: Digest
+    promotion: Digest
+    raises: bool
+    start: Seconds
+    end: Seconds
+    ceiling: Count
+    """Share of requests in which it may act, in millionths."""
+
+
+class PolicyApproved(Fact, frozen=True, tag=True):
+    """Another than the proposer approves a policy with all its promotions.
+
+    `signature` is the hex Ed25519 signature of a seat of the roster over `agreement.policy_papers.text`;
+    both are empty for a member of staff, whose key the ledger must not tell.
+    """
+
+    at: Minute
+    policy: Digest
+    role: Name
+    seat: Name
+    signature: Name
+
+
 class SnapshotPublished(Fact, frozen=True, tag=True):
-    """A snapshot may serve from here on; the digests say what it was made from."""
+    """A snapshot may serve from here on; the digests say what it was made from.
+
+    One without `base` is a whole model, and `model` is the digest of its manifest. One with it is what is
+    newer than that base, and is ranked from together with it.
+    """
 
     at: Seconds
     snapshot: Digest
@@ -62,6 +104,8 @@ class SnapshotPublished(Fact, frozen=True, tag=True):
     settings: Digest
     code: Digest
     videos: Count
+    base: Digest | msgspec.UnsetType = msgspec.UNSET
+    model: Digest | msgspec.UnsetType = msgspec.UNSET
 
 
 class VideoPublished(Fact, frozen=True, tag=True):
@@ -201,6 +245,9 @@ class OrderEffective(Fact, frozen=True, tag=True):
 Entry: TypeAlias = (
     AgreementAdopted
     | PolicyAdopted
+    | PolicyProposed
+    | PromotionListed
+    | PolicyApproved
     | SnapshotPublished
     | VideoPublished
     | SlateServed

@@ -10,7 +10,7 @@ from lightwell.oversight.promises import Standing, Submission
 from lightwell.oversight.refusal import Refusal
 from lightwell.oversight.store import Store
 from lightwell.wire import merkle
-from lightwell.wire.promise import make_promise
+from lightwell.wire.promise import make_promise, make_promises
 from tests.factories.seen_cell import SeenCell
 from tests.unit.oversight.test_follow import facts
 
@@ -69,3 +69,23 @@ def test_a_promise_about_another_ledger_is_refused(store: Store, cell: SeenCell)
     with pytest.raises(Refusal) as refused:
         judge(store, cell, b"entry", 0, origin="lightwell/sg")
     assert (refused.value.status, refused.value.slug) == (422, "bad-promise")
+
+
+def test_promises_that_share_a_signature_are_judged_each_by_its_own_entry(
+    store: Store, cell: SeenCell
+) -> None:
+    entries = [cell.entries[2], b"left out", cell.entries[0]]
+    notes = make_promises(cell.key, "lightwell/us", [merkle.leaf_hash(entry) for entry in entries], 0)
+    ledger = ("us", "lightwell/us", cell.key.verifier())
+    submissions = [Submission(note, entry.decode()) for note, entry in zip(notes, entries, strict=True)]
+    assert {promises.origin_of(submission) for submission in submissions} == {"lightwell/us"}
+    status = FollowStatus(whole_at=READ_AT)
+    standings = [promises.judge(store, ledger, status, submission, GRACE) for submission in submissions]
+    assert [(standing.state, standing.index) for standing in standings] == [
+        ("kept", 2),
+        ("broken", None),
+        ("kept", 0),
+    ]
+    assert len(store.findings("us")) == 1
+    with pytest.raises(Refusal):
+        promises.judge(store, ledger, status, Submission(notes[0], entries[1].decode()), GRACE)
