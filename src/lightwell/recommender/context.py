@@ -1,151 +1,246 @@
 """One request against one snapshot: the viewer's ids found in it, and the tastes that follow from them."""
 
 from functools import cached_property, lru_cache
+from itertools import accumulate
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lightwell.recommender.draws import PROMOTION, below, draw
-from lightwell.recommender.integers import (
-    ONE,
-    Ints,
-    among,
-    as_ints,
-    best_first,
-    distinct,
-    half_life_table,
-    spread,
-    sum_by_key,
-    sum_small_by_key,
-)
+from lightwell.recommender import kernels
+from lightwell.recommender.draws import HOLDBACK, PROMOTION, below, draw
+from lightwell.recommender.integers import ONE, Ints, half_life_table
 from lightwell.recommender.policy import Promotion, RankingPolicy
-from lightwell.recommender.record import RecordError, SlateInputs
+from lightwell.recommender.ranker import RankerError
+from lightwell.recommender.record import MOST_WATCHED, RecordError, SlateInputs
 from lightwell.recommender.snapshot import Snapshot
+from lightwell.recommender.tables import borrow, give_back, tables_of
 
-_MOST_FRESH = 1_000
+Positions = NDArray[np.int32]
+Ids = NDArray[np.uint64]
 
-Tastes = tuple[Ints, Ints]
-"""Numbers of creators, sounds, tags or videos, ascending, and the signed liking of each."""
+Tastes = tuple[NDArray[np.int32], Ints]
+"""An open table of numbers and the signed liking of each; see `kernels.measure.tastes`."""
+
+_NONE: Final = np.zeros(0, dtype=np.int32)
+
+RANKED_UNIT: Final = 256
+"""Points of the policy in the unit of scores that a ranker takes part in."""
 
 
 @lru_cache(maxsize=64)
-def _recency(half: int, length: int) -> Ints:
-    table = half_life_table(half, length)
+def _recency(half: int) -> Ints:
+    table = half_life_table(half, MOST_WATCHED)[::-1].copy()
     table.flags.writeable = False
     return table
 
 
 class Context:
-    """What every stage reads; built once, read-only after, each part worked out when asked for."""
+    """What every stage reads; built once, each part worked out when asked for and then kept.
+
+    Attributes:
+        personal: whether the viewer's past may bring and score videos. It may not in a feed without profiling
+            nor in a request held back; filters (seen, hidden, blocked) and the spread over what was just
+            shown act all the same.
+    """
 
     def __init__(self, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> None:
         self.snapshot = snapshot
+        try:
+            self.tables = tables_of(snapshot)
+        except RankerError as error:
+            raise RecordError(
+                f"slate inputs: cannot rank from snapshot {snapshot.digest}: {error}"
+            ) from error
         self.policy = policy
         self.inputs = inputs
         viewer = inputs.viewer
-        # One look-up for all lists of the record: each list is then a slice of it.
+        self.held_back = self._draw_holdback()
+        self.personal = not self.held_back and inputs.request.tab != "without_profiling"
+        # One reading of all lists of the record: each list is then a slice of it.
         watched_ids = [video for video, _ in viewer.watched]
-        groups = (watched_ids, viewer.seen, viewer.likes, viewer.hidden, inputs.withdrawn)
-        try:
-            found = snapshot.find([video for group in groups for video in group])
-        except ValueError as error:
-            raise RecordError(f"slate inputs: {error}") from error
-        cuts = np.cumsum([len(group) for group in groups]).tolist()
-        watched, seen, likes, hidden, withdrawn = np.split(found, cuts[:-1])
-        strength = as_ints([value for _, value in viewer.watched])
+        groups = (watched_ids, viewer.likes, viewer.hidden, viewer.seen, inputs.withdrawn)
+        numbers = _read_ids([video for group in groups for video in group])
+        ends = list(accumulate(len(group) for group in groups))
+        self.seen_ids: Ids = numbers[ends[2] : ends[3]]
+        """Newest last."""
+        self.withdrawn: Ids = np.sort(numbers[ends[3] :])
+        self.hidden: Ids = np.sort(numbers[ends[1] : ends[2]])
+        self.seen: Ids = np.sort(self.seen_ids)
+        """Ascending."""
+        found = self.tables.find(numbers[: ends[2]])
+        watched = found[: ends[0]]
+        strength = np.array([value for _, value in viewer.watched], dtype=np.int64)
         if strength.size and (int(strength.min()) < 0 or int(strength.max()) > 255):
             raise RecordError("slate inputs: a watch strength is not in 0..255")
-        age = np.arange(watched.size - 1, -1, -1)
         known = watched >= 0
-        self.watched: Ints = watched[known]
+        self.watched: Positions = watched[known]
         self.strength: Ints = strength[known]
-        self.recency: Ints = _recency(policy.taste.half_life, max(watched.size, 100))[age[known]]
-        self.seen_in_order: Ints = seen
-        """Newest last; -1 where a seen video is no longer in the catalogue."""
-        self.likes = _distinct(likes)
-        self.hidden = _distinct(hidden)
-        self.withdrawn = _distinct(withdrawn)
+        self.recency: Ints = _recency(policy.taste.half_life)[MOST_WATCHED - strength.size :][known]
+        self.likes: Positions = _distinct(found[ends[0] : ends[1]])
+        self.hides: Positions = _distinct(found[ends[1] : ends[2]])
+        self.external: dict[str, int] = {}
+        """Points that a ranker by others, named in the policy, gives or takes, by video id."""
+        self._table: Positions | None = None
+
+    def _draw_holdback(self) -> bool:
+        share = self.policy.holdback.share
+        if not share or self.inputs.request.tab != "for_you":
+            return False
+        return below(draw(self.inputs.seed, HOLDBACK, 1)[0], 1_000_000) < share
 
     @cached_property
-    def seen(self) -> Ints:
-        """Seen videos, ascending and distinct."""
-        return _distinct(self.seen_in_order)
-
-    @cached_property
-    def seen_long_ago(self) -> Ints:
+    def seen_long_ago(self) -> Positions:
         """Seen videos that may be offered again when little else is left; none if the policy says never."""
         newest = self.policy.filters.again_after
-        if not newest or self.seen_in_order.size <= newest:
-            return self.seen[:0]
-        recent = _distinct(self.seen_in_order[-newest:])
-        return self.seen[~among(recent, self.seen)]
+        if not newest or self.seen_ids.size <= newest:
+            return np.zeros(0, dtype=np.int32)
+        recent = np.sort(self.seen_ids[-newest:])
+        older = self.seen_ids[:-newest]
+        return _distinct(self.tables.find(older[~kernels.gather.among_ids(recent, older)]))
 
     @cached_property
-    def follows(self) -> Ints:
-        """Followed creators known to the snapshot, ascending."""
-        numbers = self.snapshot.creator_numbers
-        found = {numbers[key] for key in self.inputs.viewer.follows if key in numbers}
-        return as_ints(sorted(found))
+    def just_shown(self) -> Positions:
+        """The newest videos seen, as many as diversity looks back on, newest last; -1 for those gone."""
+        return self.tables.find(self.seen_ids[max(self.seen_ids.size - self.policy.diversity.window, 0) :])
+
+    @cached_property
+    def follows(self) -> Positions:
+        """Followed creators known to the snapshot, ascending; the followed tab is asked for by name."""
+        wanted = self.personal or self.inputs.request.tab == "following"
+        return self._creators(self.inputs.viewer.follows if wanted else [])
+
+    @cached_property
+    def blocked(self) -> Positions:
+        """Blocked creators known to the snapshot, ascending."""
+        return self._creators(self.inputs.viewer.blocked)
+
+    @cached_property
+    def muted(self) -> Positions:
+        """Muted creators known to the snapshot, ascending."""
+        return self._creators(self.inputs.viewer.muted)
 
     @cached_property
     def own(self) -> int:
         """The viewer's own number as a creator, -1 if none."""
-        return self.snapshot.creator_numbers.get(self.inputs.viewer.own or "", -1)
+        own = self.inputs.viewer.own
+        return self.snapshot.creator_number(own) if own else -1
 
     @cached_property
-    def evidence(self) -> tuple[Ints, Ints]:
+    def by_shunned(self) -> int:
+        """How many videos at most are of creators that filters drop."""
+        starts, tables = self.tables.by_creator_starts, self.tables
+        shunned = {*self.blocked.tolist(), *self.muted.tolist(), self.own} - {-1}
+        if not shunned:
+            return 0
+        of_base = sum(int(starts[at + 1] - starts[at]) for at in shunned if at + 1 < starts.size)
+        return of_base + tables.size - tables.base_size
+
+    def _creators(self, keys: list[str]) -> Positions:
+        if not keys:
+            return _NONE
+        numbers = {self.snapshot.creator_number(key) for key in keys} - {-1}
+        return np.array(sorted(numbers), dtype=np.int32)
+
+    @cached_property
+    def evidence(self) -> tuple[Positions, Ints]:
         """Videos and what each says: watches above or below neutral by age, likes for, hides against."""
+        if not self.personal:
+            return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
         taste = self.policy.taste
-        watched = (self.strength - taste.neutral) * self.recency // ONE
-        videos = np.concatenate((self.watched, self.likes, self.hidden))
-        values = np.concatenate(
-            (watched, np.full(self.likes.size, taste.like), np.full(self.hidden.size, -taste.hide))
-        )
-        return videos, values
+        values = np.empty(self.watched.size + self.likes.size + self.hides.size, dtype=np.int64)
+        values[: self.watched.size] = (self.strength - taste.neutral) * self.recency // ONE
+        values[self.watched.size : self.watched.size + self.likes.size] = taste.like
+        values[self.watched.size + self.likes.size :] = -taste.hide
+        return np.concatenate((self.watched, self.likes, self.hides)), values
 
     @cached_property
     def creator_tastes(self) -> Tastes:
         """Liking by creator."""
-        videos, values = self.evidence
-        return sum_by_key(self.snapshot.creator[videos].astype(np.int64), values)
+        keys, sums = kernels.measure.tastes(self.tables.creator, *self.evidence)
+        return keys, sums
 
     @cached_property
     def sound_tastes(self) -> Tastes:
         """Liking by sound."""
-        videos, values = self.evidence
-        sounds = self.snapshot.sound[videos].astype(np.int64)
-        with_sound = sounds >= 0
-        return sum_by_key(sounds[with_sound], values[with_sound])
+        keys, sums = kernels.measure.tastes(self.tables.sound, *self.evidence)
+        return keys, sums
 
     @cached_property
     def tag_tastes(self) -> Tastes:
         """Liking by hashtag; one that most videos carry says little and counts little."""
-        videos, values = self.evidence
-        owner, at = spread(self.snapshot.tag_starts, videos)
-        tags = self.snapshot.tag[at].astype(np.int64)
-        keys, sums = sum_by_key(tags, values[owner])
-        return keys, sums * self.snapshot.tag_rarity[keys] // 256
+        tables = self.tables
+        keys, sums = kernels.measure.tag_tastes(
+            tables.tag_starts, tables.tag, tables.tag_rarity, *self.evidence
+        )
+        return keys, sums
 
     @cached_property
-    def co_watched(self) -> Tastes:
-        """Neighbours of what the viewer watched, by the sum of edge weight times strength times recency."""
-        counts = self.strength >= self.policy.taste.neutral
-        watched = self.watched[counts]
-        values = (self.strength[counts] * self.recency[counts]) // ONE
-        owner, at = spread(self.snapshot.near_starts, watched)
-        near = self.snapshot.near[at].astype(np.int64)
-        return sum_small_by_key(near, self.snapshot.near_weight[at] * values[owner])
+    def history(self) -> tuple[Positions, Positions]:
+        """The videos watched, each once, the newest last, and the kind of each; empty without the viewer."""
+        videos, kinds = kernels.measure.history(
+            self.watched, self.strength, self.likes, self.hides, self.policy.taste.finish
+        )
+        return (videos, kinds) if self.personal else (videos[:0], kinds[:0])
 
     @cached_property
-    def fresh(self) -> Ints:
+    def neighbours(self) -> tuple[Positions, Positions, int]:
+        """Where the item graph leads to from what was watched: places met in a table, the table, its room.
+
+        The table stands in working memory; see `kernels.gather.sum_neighbours` and `release`.
+        """
+        tables, (videos, kinds) = self.tables, self.history
+        room = kernels.gather.room_for(tables.near_starts, tables.base_size, videos, tables.size)
+        table = self._table = borrow(4 * room)
+        met = kernels.gather.sum_neighbours(
+            tables.near_starts, tables.near, tables.near_weight, tables.base_size, videos, kinds, room, table
+        )
+        return met, table, room
+
+    def sums_of(self, videos: Positions) -> tuple[Ints, Ints]:
+        """Sums of edges to some videos from long watches, and from others."""
+        _, table, room = self.neighbours
+        long, other = kernels.gather.sums_of(table, room, videos)
+        return long, other
+
+    @property
+    def graph_weights(self) -> tuple[int, int]:
+        """What an edge counts from a long watch, and from any other.
+
+        Without a ranker the graph is of what is finished together, and nothing else counts in it.
+        """
+        taste = self.policy.taste
+        return taste.graph_long, taste.graph_other if self.tables.forest is not None else 0
+
+    @cached_property
+    def near_best(self) -> Positions:
+        """Strongest neighbours of what the viewer watched, times their trend of today; best first."""
+        tables, (met, table, _) = self.tables, self.neighbours
+        found: Positions = kernels.gather.best_neighbours(
+            met, table, *self.graph_weights, tables.trend, tables.ids, self.seen, self.policy.limits.co_watch
+        )
+        return found
+
+    def release(self) -> None:
+        """Give the working memory back; what was measured from it stays, and more can be measured anew."""
+        if self._table is not None:
+            met, table, _ = self.neighbours
+            kernels.gather.clear(met, table)
+            give_back(table)
+            self._table = None
+            del self.__dict__["neighbours"]
+
+    @cached_property
+    def fresh(self) -> Positions:
         """New videos with few views, newest first: those that still need first viewers."""
-        rules, most = self.policy.exploration, self.policy.limits.fresh
-        videos = self.snapshot.newest[:_MOST_FRESH].astype(np.int64)
-        few = (self.snapshot.views[videos] <= rules.views) & (self.age(videos) < rules.hours)
-        return videos[few][:most]
+        rules = self.policy.exploration
+        oldest = (self.inputs.request.hour - rules.hours + 1) * 3600 - 1
+        return self.tables.few(rules.views).after(oldest, self.policy.limits.fresh)
 
-    def age(self, videos: Ints) -> Ints:
+    def age(self, videos: NDArray[Any]) -> Ints:
         """Whole hours since the videos were published, never below 0."""
-        return np.maximum(self.inputs.request.hour - self.snapshot.published[videos] // 3600, 0)
+        hours: Ints = self.inputs.request.hour - self.tables.published[videos] // 3600
+        return np.maximum(hours, 0)
 
     @cached_property
     def promoted(self) -> dict[int, Promotion]:
@@ -165,14 +260,28 @@ class Context:
         }
 
 
-def strongest(tastes: Tastes, most: int) -> Ints:
-    """The numbers liked best, at most so many, only those liked at all."""
-    keys, values = tastes
-    liked = values > 0
-    keys, values = keys[liked], np.minimum(values[liked], (1 << 30) - 1)
-    return keys[best_first(values)[:most]]
+def _read_ids(ids: list[str]) -> Ids:
+    """Read ids of 16 lowercase hex characters.
+
+    Raises:
+        RecordError: one is something else.
+    """
+    joined = "".join(ids)
+    try:
+        # Reading skips spaces and takes capitals, which would give one video two ids.
+        raw = bytes.fromhex(joined)
+    except ValueError as error:
+        raise RecordError(f"slate inputs: {error}") from error
+    if len(raw) != 8 * len(ids) or raw.hex() != joined:
+        raise RecordError("slate inputs: video ids are 16 lowercase hex characters")
+    return np.frombuffer(raw, dtype=">u8").astype(np.uint64)
 
 
-def _distinct(positions: Ints) -> Ints:
+def _distinct(positions: Positions) -> Positions:
     """Known positions, ascending, each once."""
-    return distinct(positions[positions >= 0])
+    if not positions.size:
+        return positions
+    known = np.sort(positions[positions >= 0])
+    first = np.ones(known.size, dtype=np.bool_)
+    first[1:] = known[1:] != known[:-1]
+    return known[first]

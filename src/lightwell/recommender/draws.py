@@ -7,8 +7,15 @@ that of `numpy.random.Philox(key=key, counter=counter).random_raw(count)`, which
 
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lightwell.recommender import kernels
+
 EXPLORE: Final = 1
 PROMOTION: Final = 2
+HOLDBACK: Final = 3
+LOT: Final = 4
 
 _WORD: Final = (1 << 64) - 1
 _MULTIPLIERS: Final = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
@@ -20,10 +27,19 @@ def draw(seed: str, purpose: int, count: int) -> list[int]:
 
     Args:
         seed: 32 hex characters, the 128-bit key.
-        purpose: EXPLORE or PROMOTION; it fills the counter's top 64 bits, so that uses never share numbers.
+        purpose: EXPLORE, PROMOTION, HOLDBACK or LOT; it fills the counter's top 64
+            bits, so that uses never share numbers.
         count: how many.
     """
-    return philox(int(seed, 16), purpose << 192, count)
+    found: list[int] = raw_draws(seed, purpose, count).tolist()
+    return found
+
+
+def raw_draws(seed: str, purpose: int, count: int) -> NDArray[np.uint64]:
+    """As `draw`, in an array of shape (count,)."""
+    key = int(seed, 16)
+    found: NDArray[np.uint64] = kernels.choose.draw(key & _WORD, key >> 64, purpose, count)
+    return found
 
 
 def below(raw: int, limit: int) -> int:
@@ -32,7 +48,11 @@ def below(raw: int, limit: int) -> int:
 
 
 def philox(key: int, counter: int, count: int) -> list[int]:
-    """Raw output for a 128-bit key; like numpy, the first block is that of counter + 1."""
+    """Raw output for a 128-bit key; like numpy, the first block is that of counter + 1.
+
+    The kernel behind `draw` gives the same for a counter of zeros below its top word: a test holds it to
+    this.
+    """
     found: list[int] = []
     while len(found) < count:
         counter += 1

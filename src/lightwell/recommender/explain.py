@@ -95,6 +95,15 @@ def _promotion(part: Contribution, names: Names) -> str:
     return f"{change}: {reason}" if reason else change
 
 
+def _topic(part: Contribution, _names: Names) -> str:
+    return f"How you watch the topic {part.about}" if part.about else "It has no topic"
+
+
+def _external(part: Contribution, _names: Names) -> str:
+    place = "high" if part.points > 0 else "low"
+    return f"A ranker by others, named in the ranking policy, places it {place}"
+
+
 def _ago(hours: int) -> str:
     if hours < 1:
         return "within the hour"
@@ -113,17 +122,30 @@ WORDS: Mapping[str, Say] = {
     "creator-watched": _creator_watched,
     "creator-skipped": _creator_skipped,
     "co-watch": _fixed("People who finish what you finish, finish this"),
+    "co-watch-other": _fixed("How near it is to what you watch"),
+    "creator-other": lambda part, names: f"What is known of you and {creator_name(part.about or '', names)}",
     "tag-liked": _tag("You like"),
     "tag-skipped": _tag("You skip"),
     "sound-liked": _sound("You like"),
     "sound-skipped": _sound("You skip"),
+    "sound-other": _fixed("What is known of you and its sound"),
+    "topic": _topic,
+    "habit": _fixed("How you watch in general"),
+    "length": _fixed("How long it is, and how long what you finish is"),
+    "hour": _fixed("The hour of the day"),
+    "start": _fixed("Where every video starts"),
+    "popular": _fixed("How much it is watched, lately and in all"),
+    "lot": _fixed("Drawn by lot, so that slates differ without knowing you"),
     "follow": lambda part, names: f"You follow {creator_name(part.about or '', names)}",
     "rising": _fixed("Rising in the last 24 hours"),
     "finished-often": _fixed("More people finish it than most videos"),
     "finished-rarely": _fixed("Fewer people finish it than most videos"),
+    "finish-other": _fixed("How many people finish it"),
+    "age": _published("Its age: published"),
     "new": _published("New: published"),
     "newest": _published("Newest first: published"),
     "promotion": _promotion,
+    "external": _external,
     "explored": _fixed("New and hardly seen: shown to learn who likes it"),
     "seen-before": _fixed("You have seen it, and little else is left"),
     "same-creator": _repeat("creator"),

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightwell.recommender.context import Context
-from lightwell.recommender.integers import Ints, Mask, among
+from lightwell.recommender import kernels
+from lightwell.recommender.context import Context, Positions
+from lightwell.recommender.integers import Mask
 from lightwell.recommender.sources import Candidates
 
-Drops = Callable[[Context, Ints], Mask]
+Drops = Callable[[Context, Candidates], Mask | None]
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A named rule that says which videos to drop."""
+    """A named rule that says which candidates to drop; None where it drops none of any."""
 
     reason: str
     drops: Drops
@@ -25,57 +26,80 @@ class Dropped:
     """Videos a filter dropped, for the clean room and for the tests."""
 
     reason: str
-    videos: Ints
+    videos: Positions
 
 
-def withdrawn(context: Context, videos: Ints) -> Mask:
-    """Taken down since the snapshot was built."""
-    return among(context.withdrawn, videos)
+def withdrawn(context: Context, candidates: Candidates) -> Mask | None:
+    """Taken down, or no longer public, since the snapshot was built."""
+    return kernels.gather.among_ids(context.withdrawn, candidates.ids) if context.withdrawn.size else None
 
 
-def hidden(context: Context, videos: Ints) -> Mask:
+def hidden(context: Context, candidates: Candidates) -> Mask | None:
     """Hidden by the viewer."""
-    return among(context.hidden, videos)
+    return kernels.gather.among_ids(context.hidden, candidates.ids) if context.hidden.size else None
 
 
-def own(context: Context, videos: Ints) -> Mask:
+def blocked(context: Context, candidates: Candidates) -> Mask | None:
+    """Made by someone the viewer blocked."""
+    return _by_creators(context, candidates, context.blocked)
+
+
+def muted(context: Context, candidates: Candidates) -> Mask | None:
+    """Made by someone the viewer muted."""
+    return _by_creators(context, candidates, context.muted)
+
+
+def own(context: Context, candidates: Candidates) -> Mask | None:
     """Made by the viewer."""
     if context.own < 0 or not context.policy.filters.own:
-        return np.zeros(videos.shape, dtype=np.bool_)
-    mask: Mask = context.snapshot.creator[videos] == context.own
+        return None
+    mask: Mask = context.tables.creator[candidates.videos] == context.own
     return mask
 
 
-def seen(context: Context, videos: Ints) -> Mask:
+def seen(context: Context, candidates: Candidates) -> Mask | None:
     """Shown to the viewer before."""
-    return among(context.seen, videos)
+    return kernels.gather.among_ids(context.seen, candidates.ids) if context.seen.size else None
 
 
-FOR_YOU = (
-    Filter("withdrawn", withdrawn),
-    Filter("hidden", hidden),
-    Filter("own", own),
-    Filter("seen", seen),
-)
-BY_TIME = (Filter("withdrawn", withdrawn), Filter("hidden", hidden), Filter("seen", seen))
+def _by_creators(context: Context, candidates: Candidates, creators: Positions) -> Mask | None:
+    if not creators.size:
+        return None
+    mask: Mask = kernels.gather.among(creators, context.tables.creator[candidates.videos])
+    return mask
+
+
+_WITHDRAWN = Filter("withdrawn", withdrawn)
+_HIDDEN = Filter("hidden", hidden)
+_BLOCKED = Filter("blocked", blocked)
+_MUTED = Filter("muted", muted)
+_SEEN = Filter("seen", seen)
+FOR_YOU = (_WITHDRAWN, _HIDDEN, _BLOCKED, _MUTED, Filter("own", own), _SEEN)
+BY_TIME = (_WITHDRAWN, _HIDDEN, _BLOCKED, _MUTED, _SEEN)
+WITHOUT_VIEWER = (_WITHDRAWN,)
 
 
 def drop_all(
-    context: Context, candidates: Candidates, filters: tuple[Filter, ...]
+    context: Context, candidates: Candidates, filters: tuple[Filter, ...], *, again: bool = False
 ) -> tuple[Candidates, list[Dropped]]:
-    """Apply the filters; if fewer than asked for are left, let back in what was seen long ago (see policy).
+    """Apply the filters.
+
+    Args:
+        context, candidates, filters: what is dropped, and by what.
+        again: let back in what was seen long ago.
 
     Returns:
         What is left, and what each filter dropped.
     """
     left = np.ones(candidates.videos.shape, dtype=np.bool_)
-    masks = []
+    dropped = []
     for rule in filters:
-        mask = rule.drops(context, candidates.videos) & left
+        found = rule.drops(context, candidates)
+        if found is None:
+            continue
+        if again and rule.reason == "seen":
+            found &= ~kernels.gather.among(context.seen_long_ago, candidates.videos)
+        mask = found & left
         left &= ~mask
-        masks.append((rule.reason, mask))
-    if int(left.sum()) < context.inputs.request.k and context.seen_long_ago.size:
-        back = among(context.seen_long_ago, candidates.videos)
-        masks = [(reason, mask & ~back if reason == "seen" else mask) for reason, mask in masks]
-        left = ~np.any([mask for _, mask in masks], axis=0)
-    return candidates.keep(left), [Dropped(reason, candidates.videos[mask]) for reason, mask in masks]
+        dropped.append(Dropped(rule.reason, candidates.videos[mask]))
+    return candidates.keep(left), dropped

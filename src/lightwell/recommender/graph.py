@@ -1,22 +1,28 @@
 """The item-to-item co-watch graph: who finishes this also finishes that, as integers, from watches alone."""
 
+# The widths of integers are numba's in the kernel, which reads no annotations.
+# mypy: disable-error-code="arg-type, assignment, operator, return-value"
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lightwell.recommender.integers import Ints, isqrt, sum_by_key
+from lightwell.recommender.integers import Ints
+from lightwell.recommender.kernels.compiled import I8, I8S, inner, kernel
 
-_CHUNK_PAIRS = 4_000_000
 _MOST_WATCHES = 200
+_MOST_WEIGHT = 127
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Neighbours of each video, strongest first, as a compressed table with weights 1..255."""
+    """Neighbours of each video, strongest first, as a compressed table with weights 1..127."""
 
     starts: Ints
-    near: Ints
-    weight: Ints
+    near: NDArray[Any]
+    weight: NDArray[Any]
 
 
 def build_graph(viewer: Ints, video: Ints, weight: Ints, *, videos: int, most: int, shrink: int) -> Graph:
@@ -29,23 +35,36 @@ def build_graph(viewer: Ints, video: Ints, weight: Ints, *, videos: int, most: i
         shrink: added to the denominator, so that one shared viewer proves little.
 
     Returns:
-        weight = floor(255 * sum(w_i * w_j) / (floor(sqrt(n_i * n_j)) + shrink)), n = sum of squares over
+        weight = floor(127 * sum(w_i * w_j) / (floor(sqrt(n_i * n_j)) + shrink)), n = sum of squares over
         the viewers of each; edges of weight 0 are left out; equal weights are ordered by position.
     """
     viewer, video, weight = _cap_viewers(viewer, video, weight)
     norm = np.zeros(videos, dtype=np.int64)
     np.add.at(norm, video, weight * weight)
-    pairs, sums = _shared(viewer, video, weight, videos)
-    left, right = pairs // max(videos, 1), pairs % max(videos, 1)
-    strength = 255 * sums // (isqrt(norm[left] * norm[right]) + shrink)
-    keep = (left != right) & (strength > 0)
-    left, right, strength = left[keep], right[keep], np.minimum(strength[keep], 255)
-    order = np.lexsort((right, -strength, left))
-    left, right, strength = left[order], right[order], strength[order]
-    first = left.searchsorted(np.arange(videos))
-    within = np.arange(left.size, dtype=np.int64) - first[left] < most
-    left, right, strength = left[within], right[within], strength[within]
-    return Graph(left.searchsorted(np.arange(videos + 1)), right, strength)
+    # Viewers by number without gaps, and the same table turned: the viewers of each video.
+    starts = np.flatnonzero(np.diff(viewer, prepend=-1))
+    count = np.diff(np.append(starts, viewer.size))
+    number = np.arange(starts.size, dtype=np.int64).repeat(count)
+    turned = np.lexsort((number, video))
+    begin = video[turned].searchsorted(np.arange(videos + 1))
+    # No row has more neighbours than its viewers watched videos.
+    reach = np.zeros(videos, dtype=np.int64)
+    np.add.at(reach, video, count[number])
+    room = np.zeros(videos + 1, dtype=np.int64)
+    np.cumsum(np.minimum(reach, most), out=room[1:])
+    near, strength, kept = _neighbours(
+        np.append(starts, viewer.size),
+        video,
+        weight,
+        begin,
+        number[turned],
+        weight[turned],
+        norm,
+        room,
+        shrink,
+    )
+    used = np.arange(near.size, dtype=np.int64) - room[:-1].repeat(np.diff(room)) < kept.repeat(np.diff(room))
+    return Graph(np.append(0, kept.cumsum()), near[used], strength[used])
 
 
 def _cap_viewers(viewer: Ints, video: Ints, weight: Ints) -> tuple[Ints, Ints, Ints]:
@@ -57,24 +76,75 @@ def _cap_viewers(viewer: Ints, video: Ints, weight: Ints) -> tuple[Ints, Ints, I
     return viewer[keep], video[keep], weight[keep]
 
 
-def _shared(viewer: Ints, video: Ints, weight: Ints, videos: int) -> tuple[Ints, Ints]:
-    """Sum w_i * w_j over viewers for every ordered pair, keyed i * videos + j; in bounded pieces."""
-    begin = viewer.searchsorted(viewer)
-    count = viewer.searchsorted(viewer, side="right") - begin
-    cuts = np.searchsorted(
-        count.cumsum(), np.arange(0, int(count.sum()), _CHUNK_PAIRS), side="right"
-    ).tolist()
-    keys = np.zeros(0, dtype=np.int64)
-    sums = np.zeros(0, dtype=np.int64)
-    if not viewer.size:
-        return keys, sums
-    for low, high in zip(cuts, [*cuts[1:], viewer.size], strict=True):
-        rows = np.arange(low, high, dtype=np.int64)
-        left = rows.repeat(count[rows])
-        before = count[rows].cumsum() - count[rows]
-        right = np.arange(left.size, dtype=np.int64) + (begin[rows] - before)[left - low]
-        key = video[left] * videos + video[right]
-        keys, sums = sum_by_key(
-            np.concatenate((keys, key)), np.concatenate((sums, weight[left] * weight[right]))
-        )
-    return keys, sums
+@inner
+def _root(value: int) -> int:
+    """Floor of the square root, by halving steps from above."""
+    if value < 2:
+        return value
+    bits = np.int64(0)
+    while value >> bits > 0:
+        bits += 2
+    root = np.int64(1) << (bits >> 1)
+    while True:
+        lower = (root + value // root) >> 1
+        if lower >= root:
+            return root
+        root = lower
+
+
+@kernel(I8S, I8S, I8S, I8S, I8S, I8S, I8S, I8S, I8)
+def _neighbours(
+    starts: Any,
+    video: Any,
+    weight: Any,
+    begin: Any,
+    viewer: Any,
+    given: Any,
+    norm: Any,
+    room: Any,
+    shrink: Any,
+) -> Any:
+    """The strongest neighbours of every video, row by row through one sum for each video.
+
+    Args:
+        starts, video, weight: what each viewer watched. begin, viewer, given: who watched each video.
+        norm: sum of squares, by video. room: where each row begins in what is returned. shrink: as above.
+    """
+    near = np.empty(room[-1], dtype=np.int32)
+    strength = np.empty(room[-1], dtype=np.int8)
+    kept = np.zeros(norm.size, dtype=np.int64)
+    sums = np.zeros(norm.size, dtype=np.int64)
+    touched = np.empty(norm.size, dtype=np.int64)
+    found = np.empty(norm.size, dtype=np.int8)
+    for row in range(norm.size):
+        count = 0
+        for at in range(begin[row], begin[row + 1]):
+            for other in range(starts[viewer[at]], starts[viewer[at] + 1]):
+                place = video[other]
+                if sums[place] == 0 and place != row:
+                    touched[count] = place
+                    count += 1
+                if place != row:
+                    sums[place] += given[at] * weight[other]
+        ordered = np.sort(touched[:count])
+        per = np.zeros(129, dtype=np.int64)
+        for at in range(count):
+            place = ordered[at]
+            worth = 127 * sums[place] // (_root(norm[row] * norm[place]) + shrink)
+            sums[place] = 0
+            found[at] = min(worth, 127)
+            per[found[at]] += 1
+        # Where each weight begins, the strongest first.
+        first = np.zeros(129, dtype=np.int64)
+        for worth in range(126, -1, -1):
+            first[worth] = first[worth + 1] + per[worth + 1]
+        size = room[row + 1] - room[row]
+        for at in range(count):
+            worth = found[at]
+            if worth > 0:
+                if first[worth] < size:
+                    near[room[row] + first[worth]] = ordered[at]
+                    strength[room[row] + first[worth]] = worth
+                first[worth] += 1
+        kept[row] = min(size, count - per[0])
+    return near, strength, kept

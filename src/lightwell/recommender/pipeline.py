@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from lightwell.recommender import filters, scorers, selector, sources
-from lightwell.recommender.context import Context
+import numpy as np
+from numpy.typing import NDArray
+
+from lightwell.recommender import external, features, filters, scorers, selector, sources
+from lightwell.recommender.context import Context, Positions
 from lightwell.recommender.contribution import Contribution
 from lightwell.recommender.filters import Dropped, Filter
 from lightwell.recommender.integers import Ints
+from lightwell.recommender.measured import Measured
 from lightwell.recommender.policy import RankingPolicy
 from lightwell.recommender.record import (
     MOST_PLACES,
@@ -19,26 +23,46 @@ from lightwell.recommender.record import (
     slate_bytes,
 )
 from lightwell.recommender.scorers import Scorer
-from lightwell.recommender.selector import Pick, Select
+from lightwell.recommender.selector import Pick, Selector
 from lightwell.recommender.snapshot import Snapshot
-from lightwell.recommender.sources import Candidates, Source
+from lightwell.recommender.sources import AGAIN, Source
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The pieces one tab is ranked by."""
+    """The pieces one tab is ranked by.
+
+    ranker: the scorers that take the place of `scorers` where the snapshot has a ranker; None to do without.
+    again: whether seen videos may be offered once more when too few others are left.
+    found_as: what the slate says found its videos; empty for the source that did.
+    """
 
     sources: tuple[Source, ...]
     filters: tuple[Filter, ...]
     scorers: tuple[Scorer, ...]
-    select: Select
+    selector: Selector
+    ranker: tuple[Scorer, ...] | None = None
+    again: bool = True
+    found_as: str = ""
 
 
 STAGES = {
-    "for_you": Stages(sources.FOR_YOU, filters.FOR_YOU, scorers.FOR_YOU, selector.diverse),
-    "following": Stages(sources.FOLLOWING, filters.BY_TIME, scorers.BY_TIME, selector.in_order),
-    "newest": Stages(sources.NEWEST, filters.BY_TIME, scorers.BY_TIME, selector.in_order),
+    "for_you": Stages(
+        sources.FOR_YOU, filters.FOR_YOU, scorers.BY_RULES, selector.DIVERSE, scorers.BY_RANKER
+    ),
+    "following": Stages(sources.FOLLOWING, filters.BY_TIME, scorers.BY_TIME, selector.IN_ORDER, again=False),
+    "newest": Stages(sources.NEWEST, filters.BY_TIME, scorers.BY_TIME, selector.IN_ORDER),
+    "without_profiling": Stages(
+        sources.WITHOUT_VIEWER, filters.WITHOUT_VIEWER, scorers.BY_LOT, selector.DIVERSE, again=False
+    ),
 }
+HELD_BACK = Stages(
+    sources.WITHOUT_VIEWER, filters.FOR_YOU, scorers.WITHOUT_VIEWER, selector.DIVERSE, found_as="holdback"
+)
+"""Ranks a request of `for_you` without the viewer, so that statistics can say what personal ranking does."""
+
+
+_NOBODY = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,35 +70,48 @@ class Ranked:
     """A slate and, worked out only when asked for, why each video is in it and why others are not."""
 
     slate: Slate
-    context: Context
+    measured: Measured
     stages: Stages
-    candidates: Candidates
+    scorers: tuple[Scorer, ...]
     points: Ints
     picks: list[Pick]
     filtered: list[Dropped]
 
+    @property
+    def context(self) -> Context:
+        """The viewer and what is known of them."""
+        return self.measured.context
+
     @cached_property
     def reasons(self) -> list[list[Contribution]]:
         """For each item the contributions that sum to its score, largest first; none is zero."""
-        return [self._reasons(pick) for pick in self.picks]
+        return [self._reasons(place) for place in range(len(self.picks))]
 
     @property
     def propensities(self) -> list[int]:
         """For each item the chance of its draw, in millionths (see `selector.Pick`)."""
         return [pick.propensity for pick in self.picks]
 
+    @property
+    def promoted(self) -> dict[str, str]:
+        """The promotion that acts on each promoted video of the slate: video id -> promotion id."""
+        acting = self.context.promoted
+        if not acting:
+            return {}
+        name = self.context.snapshot.name
+        ids = {name(place): promotion.id for place, promotion in acting.items()}
+        return {item.video: ids[item.video] for item in self.slate.items if item.video in ids}
+
     @cached_property
     def dropped(self) -> list[tuple[str, str]]:
         """Every video considered and not shown: (id, reason), by id.
 
-        Reasons: withdrawn, hidden, own, seen, outranked; not-in-catalogue for a promoted video.
+        Reasons: withdrawn, hidden, blocked, muted, own, seen, outranked; of a promotion not-in-catalogue.
         """
-        snapshot = self.context.snapshot
+        snapshot, videos = self.context.snapshot, self.measured.candidates.videos
         taken = {pick.at for pick in self.picks}
         rows = [
-            (snapshot.name(video), "outranked")
-            for at, video in enumerate(self.candidates.videos.tolist())
-            if at not in taken
+            (snapshot.name(video), "outranked") for at, video in enumerate(videos.tolist()) if at not in taken
         ]
         for part in self.filtered:
             rows += [(snapshot.name(video), part.reason) for video in part.videos.tolist()]
@@ -83,15 +120,17 @@ class Ranked:
         rows += [(video, "not-in-catalogue") for video, at in zip(wanted, found, strict=True) if at < 0]
         return sorted(rows)
 
-    def _reasons(self, pick: Pick) -> list[Contribution]:
-        video = int(self.candidates.videos[pick.at])
+    def _reasons(self, place: int) -> list[Contribution]:
+        pick = self.picks[place]
         column: list[int] = self.points[:, pick.at].tolist()
         parts = [
-            scorer.describe(self.context, video, points)
-            for scorer, points in zip(self.stages.scorers, column, strict=True)
+            part
+            for scorer, points in zip(self.scorers, column, strict=True)
             if points
+            for part in scorer.describe(self.measured, pick.at, points)
         ]
-        return sorted([*parts, *pick.added], key=lambda part: -part.points)
+        parts += self.stages.selector.describe(self.measured, self.picks, place)
+        return sorted(parts, key=lambda part: -part.points)
 
 
 def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Ranked:
@@ -108,30 +147,125 @@ def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Rank
         RecordError: the inputs name another snapshot or policy, an unknown tab, a malformed id,
             or a list longer than a record may hold.
     """
+    context = _open(snapshot, policy, inputs)
+    context.external = external.points(policy, inputs)
+    stages = HELD_BACK if context.held_back else STAGES[inputs.request.tab]
+    measured, filtered = _candidates(context, stages)
+    chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
+    points = scorers.score_all(measured, chosen)
+    context.release()
+    scores = points.sum(axis=0)
+    names = [source.name for source in (*stages.sources, AGAIN)]
+    pool = selector.first_viewers(measured, names.index("fresh")) if "fresh" in names else _NOBODY
+    picks = stages.selector.choose(measured, scores, pool)
+    candidates = measured.candidates
+    items = [
+        SlateItem(
+            video=snapshot.name(int(candidates.videos[pick.at])),
+            score=int(scores[pick.at]) + pick.added,
+            source="explore" if pick.lift else stages.found_as or names[candidates.first_source(pick.at)],
+        )
+        for pick in picks
+    ]
+    return Ranked(Slate(items), measured, stages, chosen, points, picks, filtered)
+
+
+def _open(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Context:
+    """Check that the record fits what it names, and find its ids in the snapshot."""
     request = inputs.request
-    stages = STAGES.get(request.tab)
-    if stages is None or not 1 <= request.k <= MOST_PLACES:
+    if request.tab not in STAGES or not 1 <= request.k <= MOST_PLACES:
         raise RecordError(f"slate inputs: no tab {request.tab!r} of {request.k} places")
     if inputs.snapshot != snapshot.digest:
         raise RecordError(f"slate inputs: made from snapshot {inputs.snapshot}, not {snapshot.digest}")
     if inputs.policy != policy.digest:
         raise RecordError(f"slate inputs: made under policy {inputs.policy}, not {policy.digest}")
     check_bounds(inputs)
-    context = Context(snapshot, policy, inputs)
+    return Context(snapshot, policy, inputs)
+
+
+def _candidates(context: Context, stages: Stages) -> tuple[Measured, list[Dropped]]:
+    """Find and filter; where that leaves too few, also what was seen long ago (if the policy says so)."""
+    ranked = stages.ranker is not None and context.tables.forest is not None
     found = sources.find_all(context, stages.sources)
-    candidates, filtered = filters.drop_all(context, found, stages.filters)
-    points = scorers.score_all(context, candidates.videos, stages.scorers)
-    scores = points.sum(axis=0)
-    picks = stages.select(context, candidates.videos, scores)
-    items = [
-        SlateItem(
-            video=snapshot.name(int(candidates.videos[pick.at])),
-            score=int(scores[pick.at]) + sum(part.points for part in pick.added),
-            source="explore" if pick.explored else stages.sources[candidates.source[pick.at]].name,
-        )
-        for pick in picks
-    ]
-    return Ranked(Slate(items), context, stages, candidates, points, picks, filtered)
+    left, filtered = filters.drop_all(context, found, stages.filters)
+    enough = left.videos.size >= context.inputs.request.k
+    if enough or not stages.again or not context.seen_long_ago.size:
+        return Measured(context, left, ranked), filtered
+    found = sources.find_all(context, (*stages.sources, AGAIN))
+    left, filtered = filters.drop_all(context, found, stages.filters, again=True)
+    return Measured(context, left, ranked, again=True), filtered
+
+
+def features_of(
+    snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs, most: int
+) -> tuple[list[str], tuple[str, ...], features.Rows]:
+    """Give what a ranker by others is asked with: the best candidates by own score, and their features.
+
+    Args:
+        snapshot, policy, inputs: as for `rank`; the answer of that ranker need not be there yet.
+        most: how many candidates.
+
+    Returns:
+        Ids, best first; the names of the features; their rows, shape (n, features). No account is named.
+
+    Raises:
+        RecordError: as `rank`.
+    """
+    context = _open(snapshot, policy, inputs)
+    stages = HELD_BACK if context.held_back else STAGES[inputs.request.tab]
+    measured, _ = _candidates(context, stages)
+    chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
+    scores = scorers.score_all(measured, chosen).sum(axis=0)
+    best = (-scores).argsort(kind="stable")[:most]
+    rows = measured.features[best]
+    context.release()
+    names = tuple(feature.name for feature in features.FEATURES)
+    return [snapshot.name(int(measured.candidates.videos[at])) for at in best], names, rows
+
+
+def candidates_of(
+    snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+) -> tuple[Positions, features.Rows]:
+    """Give all that a request may choose among, with the very features that trees are asked with.
+
+    It is how training sees what ranking will see.
+
+    Returns:
+        Positions, ascending by id, after filters, and their rows, shape (n, features).
+
+    Raises:
+        RecordError: as `rank`.
+    """
+    context = _open(snapshot, policy, inputs)
+    measured, _ = _candidates(context, STAGES[inputs.request.tab])
+    rows = measured.features
+    context.release()
+    return measured.candidates.videos, rows
+
+
+def rows_of(
+    snapshot: Snapshot,
+    policy: RankingPolicy,
+    inputs: SlateInputs,
+    videos: Positions,
+    *,
+    tab: int = features.DEFAULT_TAB,
+    duration: NDArray[np.int32] | None = None,
+) -> features.Rows:
+    """Give the features of any videos for a viewer, seen or not; `rank` is 255 for all.
+
+    Args:
+        snapshot, policy, inputs: as for `rank`.
+        videos: positions, shape (n,).
+        tab, duration: see `features.rows`.
+
+    Raises:
+        RecordError: as `rank`.
+    """
+    context = _open(snapshot, policy, inputs)
+    rows = features.rows(context, videos, places=False, tab=tab, duration=duration)
+    context.release()
+    return rows
 
 
 def replay(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> bytes:

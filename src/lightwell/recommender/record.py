@@ -8,15 +8,24 @@ Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}\\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}\\Z")]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9._:-]{0,64}\\Z")]
 Strength = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Tab = Literal["for_you", "following", "newest"]
+Tab = Literal["for_you", "following", "newest", "without_profiling"]
 
 MOST_PLACES = 50
-MOST_WATCHED = 100
-MOST_SEEN = 1_000
+MOST_WATCHED = 200
+MOST_SEEN = 2_000
 MOST_LIKES = 100
 MOST_HIDDEN = 1_000
 MOST_FOLLOWS = 10_000
+MOST_SHUNNED = 1_000
 MOST_WITHDRAWN = 10_000
+
+MOST_EXTERNAL = 1_000
+HIGHEST_EXTERNAL = 1_000
+ExternalScore = Annotated[int, msgspec.Meta(ge=-HIGHEST_EXTERNAL, le=HIGHEST_EXTERNAL)]
+Failure = Literal[
+    "", "timeout", "crashed", "too-long", "malformed", "missing", "unconfined", "starting", "resting"
+]
+"""Why a ranker gave no scores, or empty."""
 
 
 class RecordError(ValueError):
@@ -24,7 +33,10 @@ class RecordError(ValueError):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was asked: a tab, how many videos, and the hour (whole hours since 1970)."""
+    """What was asked: a tab, how many videos, and the hour (whole hours since 1970).
+
+    A feed `without_profiling` uses no personal data: its record holds none of the viewer but the region.
+    """
 
     tab: Tab = "for_you"
     k: Annotated[int, msgspec.Meta(ge=1, le=MOST_PLACES)] = 10
@@ -35,8 +47,8 @@ class Viewer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The viewer's state, folded from the viewer's events; lists are newest last where they have an order.
 
     watched: [video, strength] with strength 0 (skipped at once) to 255 (watched to the end).
-    seen: videos shown, newest last. follows: creators as "cell:handle". own: the viewer's own creator key.
-    The order of follows, likes and hidden has no meaning and changes nothing.
+    seen: videos shown, newest last. follows, blocked, muted: creators as "cell:handle". own: the viewer's own
+    creator key. The order of follows, likes, hidden, blocked and muted has no meaning and changes nothing.
     """
 
     region: Name
@@ -46,12 +58,26 @@ class Viewer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     likes: Annotated[list[Id], msgspec.Meta(max_length=MOST_LIKES)] = []
     hidden: Annotated[list[Id], msgspec.Meta(max_length=MOST_HIDDEN)] = []
     own: Name | None = None
+    blocked: Annotated[list[Name], msgspec.Meta(max_length=MOST_SHUNNED)] = []
+    muted: Annotated[list[Name], msgspec.Meta(max_length=MOST_SHUNNED)] = []
+
+
+class External(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What another organisation's ranker answered; with `failed`, why it did not, and then no scores.
+
+    digest: of the ranker's program. scores: [video, score], each video once, ascending by id.
+    """
+
+    digest: Digest
+    scores: Annotated[list[tuple[Id, ExternalScore]], msgspec.Meta(max_length=MOST_EXTERNAL)] = []
+    failed: Failure = ""
 
 
 class SlateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything a slate is a function of, besides the snapshot and policy it names by digest.
 
     withdrawn: videos taken down since the snapshot was built; recorded so that replay drops them too.
+    external: the answer of the ranker that the policy names, if it names one; see `recommender.external`.
     """
 
     v: Literal[1] = 1
@@ -62,6 +88,7 @@ class SlateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     request: Request
     viewer: Viewer
     withdrawn: Annotated[list[Id], msgspec.Meta(max_length=MOST_WITHDRAWN)] = []
+    external: External | msgspec.UnsetType = msgspec.UNSET
 
 
 class SlateItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +115,7 @@ def check_bounds(inputs: SlateInputs) -> None:
     """Refuse inputs that could be ranked now but not read back, so that every slate served can be replayed.
 
     Raises:
-        RecordError: a list is longer than the record allows.
+        RecordError: a list is longer than the record allows, or a feed without profiling has any.
     """
     viewer = inputs.viewer
     for name, size, most in (
@@ -97,10 +124,14 @@ def check_bounds(inputs: SlateInputs) -> None:
         ("likes", len(viewer.likes), MOST_LIKES),
         ("hidden", len(viewer.hidden), MOST_HIDDEN),
         ("follows", len(viewer.follows), MOST_FOLLOWS),
+        ("blocked", len(viewer.blocked), MOST_SHUNNED),
+        ("muted", len(viewer.muted), MOST_SHUNNED),
         ("withdrawn", len(inputs.withdrawn), MOST_WITHDRAWN),
     ):
         if size > most:
             raise RecordError(f"slate inputs: {size} {name}, at most {most} are recorded")
+    if inputs.request.tab == "without_profiling" and viewer != Viewer(region=viewer.region):
+        raise RecordError("slate inputs: a feed without profiling is ranked without any data of its viewer")
 
 
 def inputs_bytes(inputs: SlateInputs) -> bytes:

@@ -5,20 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightwell.recommender.context import Context
+from lightwell.recommender import kernels, outcomes
 from lightwell.recommender.contribution import Contribution
-from lightwell.recommender.integers import Ints, among, look_up, saturate, scale
+from lightwell.recommender.draws import LOT, raw_draws
+from lightwell.recommender.integers import Ints, saturate, scale
+from lightwell.recommender.kernels import measure
+from lightwell.recommender.measured import Measured, creator_reason, finish_code, sound_reason
 
-Points = Callable[[Context, Ints], Ints]
-Describe = Callable[[Context, int, int], Contribution]
+Points = Callable[[Measured], Ints]
+Describe = Callable[[Measured, int, int], list[Contribution]]
 
 
 @dataclass(frozen=True)
 class Scorer:
     """A reason that gives or takes points.
 
-    points: for the context and positions of videos (n,), signed points (n,).
-    describe: for the context, one video and its points (not zero), the contribution in full.
+    points: for the candidates measured (n,), signed points (n,).
+    describe: for the candidates, which of them, and its points (not zero), contributions that sum to them.
     """
 
     points: Points
@@ -27,177 +30,197 @@ class Scorer:
 
 def _plain(code: str) -> Describe:
     """A contribution that needs no more than its code."""
-    return lambda _context, _video, points: Contribution(code, points)
+    return lambda _measured, _at, points: [Contribution(code, points)]
 
 
-def creator_points(context: Context, videos: Ints) -> Ints:
+def creator_points(measured: Measured) -> Ints:
     """Liking of the creator."""
-    keys, values = context.creator_tastes
-    liking = look_up(keys, values, context.snapshot.creator[videos])
-    return saturate(liking, context.policy.taste.creator_half, context.policy.weights.creator)
+    policy = measured.context.policy
+    return saturate(measured.signals[measure.CREATOR], policy.taste.creator_half, policy.weights.creator)
 
 
-def describe_creator(context: Context, video: int, points: int) -> Contribution:
+def describe_creator(measured: Measured, at: int, points: int) -> list[Contribution]:
     """Count what the viewer finished and liked, or skipped and hid, of the creator."""
-    creator, taste = context.snapshot.creator, context.policy.taste
-    number = creator[video]
-    strengths = context.strength[creator[context.watched] == number]
-    key = context.snapshot.creators[number]
-    if points > 0:
-        likes = int((creator[context.likes] == number).sum())
-        return Contribution("creator-watched", points, key, int((strengths >= taste.finish).sum()), likes)
-    hides = int((creator[context.hidden] == number).sum())
-    return Contribution("creator-skipped", points, key, int((strengths <= taste.skip).sum()), hides)
+    return [creator_reason(measured, at, points)]
 
 
-def sound_points(context: Context, videos: Ints) -> Ints:
+def sound_points(measured: Measured) -> Ints:
     """Liking of the sound."""
-    keys, values = context.sound_tastes
-    liking = look_up(keys, values, context.snapshot.sound[videos])
-    return saturate(liking, context.policy.taste.sound_half, context.policy.weights.sound)
+    policy = measured.context.policy
+    return saturate(measured.signals[measure.SOUND], policy.taste.sound_half, policy.weights.sound)
 
 
-def describe_sound(context: Context, video: int, points: int) -> Contribution:
+def describe_sound(measured: Measured, at: int, points: int) -> list[Contribution]:
     """Name the sound."""
-    sound = context.snapshot.sounds[context.snapshot.sound[video]]
-    return Contribution("sound-liked" if points > 0 else "sound-skipped", points, sound)
+    return [sound_reason(measured, at, points)]
 
 
-def _tag_likings(context: Context, videos: Ints) -> tuple[Ints, Ints, Ints]:
-    """Which of the videos have tags, where their tags start, and the liking of each tag."""
-    starts = context.snapshot.tag_starts
-    begin = starts[videos]
-    counts = starts[videos + 1] - begin
-    tagged = counts.nonzero()[0]
-    before = counts.cumsum() - counts
-    at = np.arange(int(counts.sum()), dtype=np.int64) + (begin - before).repeat(counts)
-    keys, values = context.tag_tastes
-    return tagged, before[tagged], look_up(keys, values, context.snapshot.tag[at])
-
-
-def tag_liked_points(context: Context, videos: Ints) -> Ints:
+def tag_liked_points(measured: Measured) -> Ints:
     """The one hashtag liked best: adding more hashtags to a video earns nothing."""
-    return _tag_points(context, videos, 1)
+    policy = measured.context.policy
+    return saturate(measured.signals[measure.TAG_BEST], policy.taste.tag_half, policy.weights.tag)
 
 
-def tag_skipped_points(context: Context, videos: Ints) -> Ints:
+def tag_skipped_points(measured: Measured) -> Ints:
     """The one hashtag disliked most."""
-    return _tag_points(context, videos, -1)
-
-
-def _tag_points(context: Context, videos: Ints, sign: int) -> Ints:
-    best = np.zeros(videos.shape, dtype=np.int64)
-    tagged, starts, likings = _tag_likings(context, videos)
-    if tagged.size:
-        best[tagged] = np.maximum(np.maximum.reduceat(likings * sign, starts), 0)
-    return sign * saturate(best, context.policy.taste.tag_half, context.policy.weights.tag)
+    policy = measured.context.policy
+    return saturate(measured.signals[measure.TAG_WORST], policy.taste.tag_half, policy.weights.tag)
 
 
 def _describe_tag(code: str, sign: int) -> Describe:
-    def describe(context: Context, video: int, points: int) -> Contribution:
-        """Name the hashtag that earned the points, the first by name if several did."""
-        snapshot = context.snapshot
-        tags = snapshot.tag[snapshot.tag_starts[video] : snapshot.tag_starts[video + 1]].astype(np.int64)
-        likings = look_up(*context.tag_tastes, tags) * sign
-        return Contribution(code, points, snapshot.tags[int(tags[int(likings.argmax())])])
+    def describe(measured: Measured, at: int, points: int) -> list[Contribution]:
+        """Name the hashtag that earned the points, the first of the video's if several did."""
+        tables, snapshot = measured.context.tables, measured.context.snapshot
+        video = int(measured.candidates.videos[at])
+        tags = tables.tag[int(tables.tag_starts[video]) : int(tables.tag_starts[video + 1])].tolist()
+        best = max(tags, key=lambda tag: (sign * measured.tag_liking(tag), -tag))
+        return [Contribution(code, points, snapshot.tags[best])]
 
     return describe
 
 
-def co_watch_points(context: Context, videos: Ints) -> Ints:
-    """Neighbourhood, in the co-watch graph, to what the viewer watched."""
-    keys, values = context.co_watched
-    taste, weights = context.policy.taste, context.policy.weights
-    return saturate(look_up(keys, values, videos), taste.co_watch_half, weights.co_watch)
+def co_watch_points(measured: Measured) -> Ints:
+    """Neighbourhood, in the item graph, to what the viewer watched."""
+    policy = measured.context.policy
+    return saturate(measured.signals[measure.GRAPH], policy.taste.co_watch_half, policy.weights.co_watch)
 
 
-def follow_points(context: Context, videos: Ints) -> Ints:
+def follow_points(measured: Measured) -> Ints:
     """Made by someone the viewer follows."""
-    weight = context.policy.weights.follow
-    return among(context.follows, context.snapshot.creator[videos].astype(np.int64)) * np.int64(weight)
-
-
-def describe_follow(context: Context, video: int, points: int) -> Contribution:
-    """Name the creator."""
-    return Contribution("follow", points, context.snapshot.creators[context.snapshot.creator[video]])
-
-
-def rising_points(context: Context, videos: Ints) -> Ints:
-    """More long watches lately than usual."""
-    return scale(context.snapshot.rise[videos].astype(np.int64), context.policy.weights.rising, 255)
-
-
-def finish_points(context: Context, videos: Ints) -> Ints:
-    """Watched through by a larger or smaller share than the catalogue's."""
-    return scale(context.snapshot.finish[videos].astype(np.int64), context.policy.weights.finish, 256)
-
-
-def describe_finish(_context: Context, _video: int, points: int) -> Contribution:
-    """Tell above from below the catalogue's share."""
-    return Contribution("finished-often" if points > 0 else "finished-rarely", points)
-
-
-def new_points(context: Context, videos: Ints) -> Ints:
-    """Young, by an even slope down to nothing."""
-    hours = context.policy.exploration.hours
-    return scale(np.maximum(hours - context.age(videos), 0), context.policy.weights.new, hours)
-
-
-def describe_new(context: Context, video: int, points: int) -> Contribution:
-    """Say the age in hours."""
-    age = int(context.age(np.array([video], dtype=np.int64))[0])
-    return Contribution("new", points, None, age)
-
-
-def promotion_points(context: Context, videos: Ints) -> Ints:
-    """A human decision, while it lasts and as far as its ceiling lets it act."""
-    points = np.zeros(videos.shape, dtype=np.int64)
-    for place, promotion in context.promoted.items():
-        points[videos == place] = promotion.points
+    context, videos = measured.context, measured.candidates.videos
+    if not context.follows.size:
+        return np.zeros(videos.shape, dtype=np.int64)
+    is_followed = kernels.gather.among(context.follows, context.tables.creator[videos])
+    points: Ints = is_followed * np.int64(context.policy.weights.follow * measured.unit)
     return points
 
 
-def describe_promotion(context: Context, video: int, points: int) -> Contribution:
+def describe_follow(measured: Measured, at: int, points: int) -> list[Contribution]:
+    """Name the creator."""
+    return [Contribution("follow", points, measured.creator(at))]
+
+
+def rising_points(measured: Measured) -> Ints:
+    """More long watches lately than usual."""
+    return scale(measured.signals[measure.RISE], measured.context.policy.weights.rising, 255)
+
+
+def finish_points(measured: Measured) -> Ints:
+    """Watched through by a larger or smaller share than the catalogue's."""
+    return scale(measured.signals[measure.FINISH], measured.context.policy.weights.finish, 256)
+
+
+def describe_finish(measured: Measured, at: int, points: int) -> list[Contribution]:
+    """Tell above from below the catalogue's share."""
+    return [Contribution(finish_code(measured, at, points), points)]
+
+
+def new_points(measured: Measured) -> Ints:
+    """Young, by an even slope down to nothing."""
+    policy = measured.context.policy
+    hours = policy.exploration.hours
+    young = np.maximum(hours - measured.context.age(measured.candidates.videos), 0)
+    points: Ints = young * (policy.weights.new * measured.unit) // hours
+    return points
+
+
+def _describe_age(code: str) -> Describe:
+    """Say the age in hours."""
+    return lambda measured, at, points: [Contribution(code, points, None, measured.age(at))]
+
+
+def lot_points(measured: Measured) -> Ints:
+    """Points by lot, in a feed that knows nothing of its viewer, lest every slate be the same."""
+    context = measured.context
+    limit = context.policy.weights.lot + 1
+    drawn = raw_draws(context.inputs.seed, LOT, measured.candidates.videos.size)
+    # The high half of a draw is even enough for so few points, and its product fits.
+    points: Ints = (drawn >> np.uint64(32)).astype(np.int64) * limit >> 32
+    return points
+
+
+def promotion_points(measured: Measured) -> Ints:
+    """A human decision, while it lasts and as far as its ceiling lets it act."""
+    videos = measured.candidates.videos
+    points = np.zeros(videos.shape, dtype=np.int64)
+    for place, promotion in measured.context.promoted.items():
+        points[videos == place] = promotion.points * measured.unit
+    return points
+
+
+def describe_promotion(measured: Measured, at: int, points: int) -> list[Contribution]:
     """Name the promotion."""
-    return Contribution("promotion", points, context.promoted[video].id)
+    video = int(measured.candidates.videos[at])
+    return [Contribution("promotion", points, measured.context.promoted[video].id)]
 
 
-def again_points(context: Context, videos: Ints) -> Ints:
+def external_points(measured: Measured) -> Ints:
+    """What a ranker by others, named in the policy, gives or takes."""
+    given, ids = measured.context.external, measured.candidates.ids
+    points = np.zeros(ids.shape, dtype=np.int64)
+    if given and ids.size:
+        wanted = np.array([int(video, 16) for video in given], dtype=np.uint64)
+        at = np.minimum(ids.searchsorted(wanted), ids.size - 1)
+        is_candidate = ids[at] == wanted
+        points[at[is_candidate]] = np.array(list(given.values()), dtype=np.int64)[is_candidate]
+    return points * measured.unit
+
+
+def describe_external(measured: Measured, _at: int, points: int) -> list[Contribution]:
+    """Name the ranker by the start of its digest."""
+    ranker = measured.context.policy.external
+    return [Contribution("external", points, ranker.digest[:12] if ranker else None)]
+
+
+def again_points(measured: Measured) -> Ints:
     """Seen before: offered only when nothing else is left, and always after it."""
-    return among(context.seen_long_ago, videos) * np.int64(-context.policy.filters.again)
+    context, ids = measured.context, measured.candidates.ids
+    if not measured.again:
+        return np.zeros(ids.shape, dtype=np.int64)
+    again = kernels.gather.among_ids(context.seen, ids)
+    loss: Ints = again * np.int64(-context.policy.filters.again * measured.unit)
+    return loss
 
 
-def time_points(context: Context, videos: Ints) -> Ints:
+def time_points(measured: Measured) -> Ints:
     """The newest gets the most, the oldest 1: order by time of publication, then by id."""
+    videos = measured.candidates.videos
     points = np.empty(videos.shape, dtype=np.int64)
-    # Positions ascend with ids, so a stable sort leaves equal times in order of id.
-    order = np.argsort(-context.snapshot.published[videos], kind="stable")
+    # Candidates ascend by id, so a stable sort leaves equal times in order of id.
+    order = np.argsort(-measured.context.tables.published[videos], kind="stable")
     points[order] = np.arange(videos.size, 0, -1)
     return points
 
 
-def describe_time(context: Context, video: int, points: int) -> Contribution:
-    """Say the age in hours."""
-    return Contribution("newest", points, None, describe_new(context, video, points).count)
+_FOLLOW = Scorer(follow_points, describe_follow)
+_NEW = Scorer(new_points, _describe_age("new"))
+_RISING = Scorer(rising_points, _plain("rising"))
+_FINISH = Scorer(finish_points, describe_finish)
+_PROMOTION = Scorer(promotion_points, describe_promotion)
+_EXTERNAL = Scorer(external_points, describe_external)
+_AGAIN = Scorer(again_points, _plain("seen-before"))
 
-
-AGAIN = Scorer(again_points, _plain("seen-before"))
-FOR_YOU = (
+BY_RULES = (
     Scorer(creator_points, describe_creator),
     Scorer(co_watch_points, _plain("co-watch")),
     Scorer(tag_liked_points, _describe_tag("tag-liked", 1)),
     Scorer(tag_skipped_points, _describe_tag("tag-skipped", -1)),
     Scorer(sound_points, describe_sound),
-    Scorer(follow_points, describe_follow),
-    Scorer(rising_points, _plain("rising")),
-    Scorer(finish_points, describe_finish),
-    Scorer(new_points, describe_new),
-    Scorer(promotion_points, describe_promotion),
-    AGAIN,
+    _FOLLOW,
+    _RISING,
+    _FINISH,
+    _NEW,
+    _PROMOTION,
+    _EXTERNAL,
+    _AGAIN,
 )
-BY_TIME = (Scorer(time_points, describe_time), AGAIN)
+"""Where a snapshot has no ranker."""
+BY_RANKER = (Scorer(outcomes.points, outcomes.describe), _FOLLOW, _NEW, _PROMOTION, _EXTERNAL, _AGAIN)
+WITHOUT_VIEWER = (_RISING, _FINISH, _NEW, _PROMOTION, _AGAIN)
+BY_LOT = (_RISING, _FINISH, _NEW, _PROMOTION, Scorer(lot_points, _plain("lot")))
+BY_TIME = (Scorer(time_points, _describe_age("newest")), _AGAIN)
 
 
-def score_all(context: Context, videos: Ints, scorers: tuple[Scorer, ...]) -> Ints:
+def score_all(measured: Measured, scorers: tuple[Scorer, ...]) -> Ints:
     """Points of every scorer, shape (scorers, n); the sum over the first axis is the score."""
-    return np.stack([scorer.points(context, videos) for scorer in scorers])
+    return np.stack([scorer.points(measured) for scorer in scorers])

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
 
 import numpy as np
 
-from lightwell.recommender.context import Context, strongest
-from lightwell.recommender.integers import Ints, Mask, as_ints, best_first, distinct, spread
+from lightwell.recommender import kernels
+from lightwell.recommender.context import Context, Ids, Positions
+from lightwell.recommender.integers import Mask, as_ints
+from lightwell.recommender.tables import borrow, give_back
 
-Find = Callable[[Context], Ints]
+Find = Callable[[Context], Positions]
+
+_NONE: Final = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -19,84 +25,108 @@ class Source:
     find: Find
 
 
-def promoted(context: Context) -> Ints:
+def promoted(context: Context) -> Positions:
     """Videos a promotion raises or lowers in this request."""
-    return as_ints(sorted(context.promoted))
+    return np.array(sorted(context.promoted), dtype=np.int32)
 
 
-def followed(context: Context) -> Ints:
+def followed(context: Context) -> Positions:
     """Newest videos of followed creators, an equal number from each."""
     limits = context.policy.limits
-    snapshot, creators = context.snapshot, context.follows
-    _, at = spread(snapshot.by_creator_starts, creators, limits.per_creator)
-    return _newest(context, snapshot.by_creator[at].astype(np.int64), limits.follows)
+    return _newest(context, _of_creators(context, context.follows, limits.per_creator), limits.follows)
 
 
-def all_followed(context: Context) -> Ints:
+def all_followed(context: Context) -> Positions:
     """All videos of followed creators, for the tab that shows nothing else."""
-    snapshot = context.snapshot
-    _, at = spread(snapshot.by_creator_starts, context.follows)
-    seen_and_wanted = context.policy.limits.follows + context.seen.size
-    return _newest(context, snapshot.by_creator[at].astype(np.int64), seen_and_wanted)
+    seen_and_wanted = context.policy.limits.follows + context.seen.size + context.inputs.request.k
+    videos = _of_creators(context, context.follows, context.tables.size)
+    return _newest(context, videos, seen_and_wanted)
 
 
-def co_watched(context: Context) -> Ints:
-    """Strongest neighbours, in the co-watch graph, of what the viewer watched."""
-    return strongest(context.co_watched, context.policy.limits.co_watch)
+def co_watched(context: Context) -> Positions:
+    """Strongest neighbours, in the item graph, of what the viewer watched, times their trend of today."""
+    return context.near_best
 
 
-def by_creator(context: Context) -> Ints:
+def by_creator(context: Context) -> Positions:
     """Newest videos of the creators the viewer likes best."""
-    limits, snapshot = context.policy.limits, context.snapshot
-    liked = strongest(context.creator_tastes, limits.creators)
-    _, at = spread(snapshot.by_creator_starts, liked, limits.per_creator)
-    return snapshot.by_creator[at].astype(np.int64)
+    limits = context.policy.limits
+    liked = kernels.measure.liked_best(*context.creator_tastes, limits.creators)
+    return _of_creators(context, liked, limits.per_creator)
 
 
-def by_tag(context: Context) -> Ints:
+def by_tag(context: Context) -> Positions:
     """Newest videos with the hashtags the viewer likes best."""
-    limits, snapshot = context.policy.limits, context.snapshot
-    liked = strongest(context.tag_tastes, limits.tags)
-    _, at = spread(snapshot.by_tag_starts, liked, limits.per_tag)
-    return snapshot.by_tag[at].astype(np.int64)
+    limits, tables = context.policy.limits, context.tables
+    liked = kernels.measure.liked_best(*context.tag_tastes, limits.tags)
+    found: Positions = kernels.gather.of_tags(
+        tables.by_tag_starts, tables.by_tag, liked, limits.per_tag, tables.base_size,
+        tables.tag_starts, tables.tag,
+    )  # fmt: skip
+    return found
 
 
-def by_sound(context: Context) -> Ints:
+def by_sound(context: Context) -> Positions:
     """Newest videos with the sounds the viewer likes best."""
-    limits, snapshot = context.policy.limits, context.snapshot
-    liked = strongest(context.sound_tastes, limits.sounds)
-    _, at = spread(snapshot.by_sound_starts, liked, limits.per_sound)
-    return snapshot.by_sound[at].astype(np.int64)
+    limits, tables = context.policy.limits, context.tables
+    liked = kernels.measure.liked_best(*context.sound_tastes, limits.sounds)
+    found: Positions = kernels.gather.of_rows(
+        tables.by_sound_starts, tables.by_sound, liked, limits.per_sound, tables.base_size, tables.sound
+    )
+    return found
 
 
-def rising(context: Context) -> Ints:
+def rising(context: Context) -> Positions:
     """Videos with more long watches lately than usual."""
-    return context.snapshot.rising[: context.policy.limits.rising].astype(np.int64)
+    return context.tables.rising[: context.policy.limits.rising]
 
 
-def fresh(context: Context) -> Ints:
+def fresh(context: Context) -> Positions:
     """New videos with few views, newest first."""
     return context.fresh
 
 
-def newest(context: Context) -> Ints:
+def content(context: Context) -> Positions:
+    """New videos hardly anyone has seen that share creator, sound or hashtags with what the viewer likes."""
+    if not context.evidence[0].size:
+        return _NONE
+    few = context.tables.few(context.policy.exploration.views)
+    at = kernels.measure.akin(
+        few.creator, few.sound, few.tag_starts, few.tag,
+        *context.creator_tastes, *context.sound_tastes, *context.tag_tastes,
+        few.ids, context.policy.limits.content,
+    )  # fmt: skip
+    found: Positions = few.videos[at]
+    return found
+
+
+def newest(context: Context) -> Positions:
     """The newest videos of all: enough that those which filters drop cannot use them up."""
-    dropped = context.seen.size + context.hidden.size + context.withdrawn.size
-    return context.snapshot.newest[: context.policy.limits.newest + dropped].astype(np.int64)
+    dropped = context.seen.size + context.hidden.size + context.withdrawn.size + context.by_shunned
+    wanted = max(context.policy.limits.newest, context.inputs.request.k)
+    return context.tables.newest[: wanted + dropped]
 
 
-def seen_long_ago(context: Context) -> Ints:
+def seen_long_ago(context: Context) -> Positions:
     """Videos seen long enough ago to be offered again, should nothing else be left."""
     return context.seen_long_ago
 
 
-def _newest(context: Context, videos: Ints, most: int) -> Ints:
-    """The newest of the videos."""
+def _of_creators(context: Context, creators: Positions, most: int) -> Positions:
+    tables = context.tables
+    found: Positions = kernels.gather.of_rows(
+        tables.by_creator_starts, tables.by_creator, creators, most, tables.base_size, tables.creator
+    )
+    return found
+
+
+def _newest(context: Context, videos: Positions, most: int) -> Positions:
+    """The newest of the videos, ties by id."""
     if videos.size <= most:
         return videos
-    # Ages in hours stay below 2^30; ties fall to the smaller position, that is the smaller id.
-    videos = np.sort(videos)
-    return videos[best_first(-np.minimum(context.age(videos), (1 << 30) - 1))[:most]]
+    tables = context.tables
+    found: Positions = kernels.gather.best(videos, tables.published[videos], tables.ids, most)
+    return found
 
 
 FOR_YOU = (
@@ -107,31 +137,48 @@ FOR_YOU = (
     Source("sound", by_sound),
     Source("rising", rising),
     Source("fresh", fresh),
+    Source("content", content),
     Source("newest", newest),
     Source("promotion", promoted),
-    Source("again", seen_long_ago),
 )
+AGAIN = Source("again", seen_long_ago)
+"""Asked only when all others bring too little."""
 FOLLOWING = (Source("follow", all_followed),)
-NEWEST = (Source("newest", newest), Source("again", seen_long_ago))
+NEWEST = (Source("newest", newest),)
+WITHOUT_VIEWER = (
+    Source("rising", rising),
+    Source("fresh", fresh),
+    Source("newest", newest),
+    Source("promotion", promoted),
+)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Videos found, ascending and distinct, and for each the first source in order that found it."""
+    """Videos found, ascending by id and distinct, and for each the sources that found it, a bit for each."""
 
-    videos: Ints
-    source: Ints
+    videos: Positions
+    ids: Ids
+    found_by: Positions
 
     def keep(self, mask: Mask) -> "Candidates":
         """Those where the mask is true."""
-        return Candidates(self.videos[mask], self.source[mask])
+        return Candidates(self.videos[mask], self.ids[mask], self.found_by[mask])
+
+    def first_source(self, at: int) -> int:
+        """The first source, in their order, that found a candidate."""
+        bits = int(self.found_by[at])
+        return (bits & -bits).bit_length() - 1
 
 
 def find_all(context: Context, sources: tuple[Source, ...]) -> Candidates:
     """Ask every source and merge what they find."""
     found = [source.find(context) for source in sources]
-    packed = distinct(np.concatenate([(videos << 8) | rank for rank, videos in enumerate(found)]))
-    videos = packed >> 8
-    first = np.ones(videos.size, dtype=np.bool_)
-    first[1:] = videos[1:] != videos[:-1]
-    return Candidates(videos[first], packed[first] & 0xFF)
+    ends = as_ints(list(accumulate(part.size for part in found)))
+    tables = context.tables
+    marks = borrow(tables.size)
+    videos, bits = kernels.gather.merge(np.concatenate(found), ends, marks)
+    give_back(marks)
+    ids = tables.ids[videos]
+    order = ids.argsort()
+    return Candidates(videos[order], ids[order], bits[order])

@@ -1,0 +1,1 @@
+"""Fitting: item graph and trees from evidence, the same for the same evidence; floats stay in here."""

@@ -1,0 +1,108 @@
+"""The item graph by ridge regression (EASE): each video foretold from all others, in signed whole weights."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightwell.recommender.graph import Graph
+from lightwell.recommender.integers import Ints
+
+Floats = NDArray[np.float64]
+
+MOST_WEIGHT = 127
+_BLOCK = 1024
+_CHUNK_PAIRS = 4_000_000
+
+
+def shared_evidence(viewer: Ints, video: Ints, evidence: Ints, videos: int) -> Floats:
+    """Sum, over viewers, the products of their evidence for each two videos.
+
+    Args:
+        viewer, video, evidence: one row a pair, sorted by viewer, shape (n,).
+        videos: size of the catalogue.
+
+    Returns:
+        A symmetric matrix, shape (videos, videos); whole numbers, exact below 2^53.
+    """
+    shared = np.zeros(videos * videos)
+    begin = viewer.searchsorted(viewer)
+    count = viewer.searchsorted(viewer, side="right") - begin
+    total = int(count.sum())
+    cuts = np.searchsorted(count.cumsum(), np.arange(0, total, _CHUNK_PAIRS), side="right").tolist()
+    for low, high in zip(cuts, [*cuts[1:], viewer.size], strict=False):
+        rows = np.arange(low, high, dtype=np.int64)
+        left = rows.repeat(count[rows])
+        before = count[rows].cumsum() - count[rows]
+        right = np.arange(left.size, dtype=np.int64) + (begin[rows] - before)[left - low]
+        np.add.at(shared, video[left] * videos + video[right], (evidence[left] * evidence[right]) * 1.0)
+    return shared.reshape(videos, videos)
+
+
+def regress(shared: Floats, ridge: float) -> Floats:
+    """Weights w -> v that foretell each video from all others best, in the sense of ridge regression.
+
+    Doubles, so that rounding to whole weights comes out alike whatever linear algebra is below.
+
+    Args:
+        shared: as `shared_evidence`; overwritten.
+        ridge: added to the diagonal, above 0; the more, the less is believed of few viewers.
+
+    Returns:
+        shape (videos, videos), zero on the diagonal.
+    """
+    at = np.diag_indices(shared.shape[0])
+    shared[at] += ridge
+    inverse = _inverse(shared)
+    weights: Floats = inverse / -inverse[at]
+    weights[at] = 0.0
+    return weights
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Invert a symmetric, positive definite matrix, in half the steps that an inverse of any matrix takes."""
+    triangle: Floats = np.linalg.cholesky(matrix)  # type: ignore[assignment]
+    lower = _inverse_of_lower(triangle)
+    inverse = np.empty_like(matrix)
+    for start in range(0, matrix.shape[0], _BLOCK):
+        end = min(start + _BLOCK, matrix.shape[0])
+        inverse[start:end, :end] = lower[start:, start:end].T @ lower[start:, :end]
+        inverse[:start, start:end] = inverse[start:end, :start].T
+    return inverse
+
+
+def _inverse_of_lower(lower: Floats) -> Floats:
+    """Invert a lower triangle by halves: two smaller triangles and two products."""
+    size = lower.shape[0]
+    if size <= _BLOCK // 4:
+        inverted: Floats = np.linalg.inv(lower)  # type: ignore[assignment]
+        return inverted
+    half = size // 2
+    inverse = np.zeros_like(lower)
+    inverse[:half, :half] = _inverse_of_lower(lower[:half, :half])
+    inverse[half:, half:] = _inverse_of_lower(lower[half:, half:])
+    inverse[half:, :half] = -inverse[half:, half:] @ (lower[half:, :half] @ inverse[:half, :half])
+    return inverse
+
+
+def to_graph(weights: Floats, *, most: int, largest: float | None = None) -> Graph:
+    """Round weights to -127..127, the largest of all to 127, and keep the strongest of each row.
+
+    Args:
+        weights: shape (videos, videos).
+        most: neighbours kept of each video, by absolute weight, ties by position; weight 0 is none.
+        largest: the absolute weight that becomes 127, and anything beyond it; by default the
+            largest there is.
+    """
+    videos = weights.shape[0]
+    unit = (largest or max(float(np.abs(weights).max(initial=0.0)), 1e-12)) / MOST_WEIGHT
+    counts, near, strength = np.zeros(videos, dtype=np.int64), [], []
+    for start in range(0, videos, _BLOCK):
+        rounded = np.rint(weights[start : start + _BLOCK] / unit)
+        whole = np.clip(rounded, -MOST_WEIGHT, MOST_WEIGHT).astype(np.int8)
+        order = np.argsort(-np.abs(whole.astype(np.int16)), axis=1, kind="stable")[:, :most]
+        kept = np.take_along_axis(whole, order, axis=1)
+        counts[start : start + _BLOCK] = (kept != 0).sum(axis=1)
+        near.append(order[kept != 0])
+        strength.append(kept[kept != 0])
+    starts = np.concatenate(([0], counts.cumsum()))
+    none = np.zeros(0, dtype=np.int64)
+    return Graph(starts, np.concatenate([none, *near]), np.concatenate([none, *strength]))
