@@ -134,11 +134,7 @@ def test_the_clean_room_replays_every_slate_from_its_record_bit_for_bit(client: 
         policy = parse(clean_room(client, cell, f"/cleanroom/policies/{inputs.policy}").content)
         assert slate_bytes(pipeline.rank(snapshot, policy, inputs).slate) == record["slate"].encode()
     sequence(cell)
-    with cell.database.read() as session:
-        kinds = [
-            type(entries.decode(bytes(row))).__name__
-            for (row,) in session.execute(text("SELECT entry FROM ledger_entries ORDER BY entry_id"))
-        ]
+    kinds = [type(entries.decode(entry)).__name__ for entry in all_entries(cell.settings, cell.database)]
     assert "RecordsOpened" in kinds
 
 
@@ -197,8 +193,13 @@ def test_reasons_add_up_to_the_score(client: Client, cell: Cell) -> None:
     videos = publish_catalogue(cell)
     sign_up(client)
     report(client, event("watch", videos[0], 8000), event("like", videos[4]))
-    for item in slate(client)["items"]:
-        assert sum(reason["points"] for reason in item["reasons"]) == item["score"]
+    answer = slate(client)
+    why = client.get(f"/api/slates/{answer['proof']['leaf']}/why").json()
+    assert why["agrees"] is True
+    shown = [item["video"]["video_id"] for item in answer["items"]]
+    assert [item["video"] for item in why["items"]] == shown
+    for item, shown in zip(why["items"], answer["items"], strict=True):
+        assert sum(reason["points"] for reason in item["reasons"]) == item["score"] == shown["score"]
         assert all(reason["text"] for reason in item["reasons"])
 
 

@@ -6,14 +6,17 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
+from litestar.response import Stream
 from sqlalchemy import select
 
 from lightwell.base.clock import minute_s, now_s
 from lightwell.base.errors import Problem, not_found
+from lightwell.base.settings import MIB
 from lightwell.base.threads import in_thread
 from lightwell.ledger.queue import enqueue
-from lightwell.product.feed.models import RankingPolicyRow
-from lightwell.product.feed.service import records_for_replay
+from lightwell.product.feed import snapshot_files
+from lightwell.product.feed.models import RankingPolicyRow, SnapshotRow
+from lightwell.product.feed.records import records_for_replay
 from lightwell.residency.cell import Cell
 from lightwell.wire import signed_request
 from lightwell.wire.entries import RecordsOpened
@@ -21,7 +24,7 @@ from lightwell.wire.keys import Verifier
 
 MAX_RECORDS = 100
 _NO_BODY = hashlib.sha256(b"").hexdigest()
-_DIGEST_HEX = 64
+_PIECE = 4 * MIB
 
 
 def require_clean_room(request: Request[Any, Any, Any], cell: Cell) -> None:
@@ -65,12 +68,18 @@ def read_records(
 
 @get("/cleanroom/snapshots/{digest:str}")
 @in_thread
-def read_snapshot(request: Request[Any, Any, Any], cell: Cell, digest: str) -> Response[bytes]:
-    """Return a published snapshot as it served."""
+def read_snapshot(request: Request[Any, Any, Any], cell: Cell, digest: str) -> Stream:
+    """Return a published snapshot as it served: a base, or an update that names its base."""
     require_clean_room(request, cell)
-    if len(digest) != _DIGEST_HEX or not digest.isalnum():
+    with cell.database.read() as session:
+        base = session.scalar(select(SnapshotRow.base).where(SnapshotRow.digest == digest).limit(1))
+    if base is None:
         raise not_found("snapshot")
-    return Response(cell.objects.get(f"snapshots/{digest}"), media_type="application/octet-stream")
+    key = snapshot_files.key_of(digest, base)
+    size = cell.objects.size(key)
+    # Piece by piece: a base may be larger than a web process should grow.
+    pieces = (cell.objects.get_range(key, at, min(size, at + _PIECE)) for at in range(0, size, _PIECE))
+    return Stream(pieces, media_type="application/octet-stream", headers={"Content-Length": str(size)})
 
 
 @get("/cleanroom/policies/{digest:str}")

@@ -8,7 +8,10 @@ from lightwell.base.labels import Sealed, label
 
 
 class SnapshotRow(Model):
-    """A snapshot that was published; its bytes are the object `snapshots/{digest}`."""
+    """A snapshot that was published, the newest to serve; one may be published again, to go back to it.
+
+    `base` is the digest of its base: its own, if it is one. `snapshot_files` says where the bytes are.
+    """
 
     __tablename__ = "snapshots"
 
@@ -18,7 +21,8 @@ class SnapshotRow(Model):
         autoincrement=True,
         info=label("system.operations", "interop"),
     )
-    digest: Mapped[str] = mapped_column(String(64), unique=True, info=label("system.operations", "public"))
+    digest: Mapped[str] = mapped_column(String(64), index=True, info=label("system.operations", "public"))
+    base: Mapped[str] = mapped_column(String(64), info=label("system.operations", "public"))
     leaf: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "public"))
     created_at: Mapped[int] = mapped_column(BigInteger, info=label("system.operations", "interop"))
 

@@ -37,7 +37,7 @@ class Padding:
     def add(self, session: WriteSession, count: int) -> None:
         """Queue `count` entries of padding; none before the cell has anything to rank slates from."""
         try:
-            snapshot, policy = self._serving.current()
+            snapshot, policy = self._serving.named()
         except Problem:
             return
         rows, facts = [], []
@@ -46,9 +46,7 @@ class Padding:
             committed = commitment.commit(KIND, opening, digest)
             rows.append({"commitment": committed, "opening": opening, "digest": digest})
             facts.append(
-                SlateServed(
-                    at=minute_s(), commitment=committed.hex(), snapshot=snapshot.digest, policy=policy.digest
-                )
+                SlateServed(at=minute_s(), commitment=committed.hex(), snapshot=snapshot, policy=policy)
             )
         session.execute(insert(SlatePaddingRow), rows)
         enqueue_many(session, facts)

@@ -3,27 +3,29 @@
 import asyncio
 import hashlib
 import secrets
-from typing import Any
+import threading
+from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from lightwell.base.clock import minute_s, now_s
-from lightwell.base.db import ReadSession, WriteSession
-from lightwell.base.errors import not_found
-from lightwell.ledger.queue import enqueue, prepare
+from lightwell.base.errors import Problem
+from lightwell.ledger.queue import prepare
 from lightwell.product import social
 from lightwell.product.accounts import Account
-from lightwell.product.feed.cards import Cards
+from lightwell.product.feed import records
+from lightwell.product.feed.answers import Proof, answer_bytes
+from lightwell.product.feed.cards import Card, Cards, nothing
+from lightwell.product.feed.external import Rankers
 from lightwell.product.feed.group_commit import GroupCommit, Prepared
-from lightwell.product.feed.models import RankingPolicyRow, SlateRecordRow
-from lightwell.product.feed.padding import padding_for_replay
+from lightwell.product.feed.records import Record
 from lightwell.product.feed.serving import Serving
-from lightwell.recommender import pipeline
-from lightwell.recommender.explain import explain
+from lightwell.recommender import kernels, pipeline
 from lightwell.recommender.pipeline import Ranked
-from lightwell.recommender.policy import RankingPolicy, default_policy, dump
+from lightwell.recommender.policy import RankingPolicy
 from lightwell.recommender.record import (
+    MOST_WITHDRAWN,
     Request,
     SlateInputs,
     Tab,
@@ -33,27 +35,23 @@ from lightwell.recommender.record import (
 )
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
-from lightwell.residency.decide import Permit, Principal, Resource
 from lightwell.residency.keys import KeyDestroyedError
 from lightwell.wire import commitment
-from lightwell.wire.entries import PolicyAdopted, SlateServed
-from lightwell.wire.promise import make_promise
+from lightwell.wire.entries import SlateServed
 
-PROMISE_SECONDS = 10
 MAX_SLATE = 30
-_CATEGORY = "user.behavior.browsing_history"
+_READY_SECONDS = 0.2
 
 
-class Record(msgspec.Struct, array_like=True):
-    """What stands inside the seal of a slate record."""
+class _Draft(msgspec.Struct):
+    """A slate that waits to be durable, and what its answer is made of."""
 
-    inputs: bytes
-    slate: bytes
-    opening: bytes
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Record).decode
+    prepared: Prepared
+    ranked: Ranked
+    cards: Mapping[str, Card]
+    state: social.ViewerState
+    inputs_digest: str
+    opening: str
 
 
 class Feed:
@@ -65,18 +63,31 @@ class Feed:
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._serving = Serving(cell)
-        self._commit = GroupCommit(cell.database)
-        self._key = cell.vault.signing_key("ledger")
-        self._vkey = self._key.verifier().vkey()
-        self._cards = Cards()
+        self.serving = Serving(cell)
+        key = cell.vault.signing_key("ledger")
+        self._vkey = key.verifier().vkey()
         self._origin = f"lightwell/{cell.settings.cell}"
+        self._commit = GroupCommit(cell.database, key, self._origin)
+        self._cards = Cards(cell.database)
+        self._rankers = Rankers(cell)
+
+    def make_ready(self, stop: threading.Event) -> None:
+        """Read what this process ranks from before somebody asks, as soon as there is anything to read."""
+        kernels.warm()
+        while not stop.is_set():
+            try:
+                self.serving.current()
+            except (Problem, SQLAlchemyError, OSError):
+                stop.wait(_READY_SECONDS)
+            else:
+                return
 
     def close(self) -> None:
         """Finish what waits to become durable."""
         self._commit.close()
+        self._rankers.close()
 
-    async def answer(self, account: Account, tab: Tab, k: int) -> dict[str, Any]:
+    async def answer(self, account: Account, tab: Tab, k: int) -> bytes:
         """Rank a slate for a viewer and answer it with its proof, once its record is durable.
 
         Args:
@@ -84,33 +95,40 @@ class Feed:
             tab: which page of the feed.
             k: how many videos, 1..30.
 
-        Raises:
-            Problem: 503 when there is nothing to rank from yet.
-        """
-        if self._cell.database.is_sqlite:
-            # An embedded database answers in microseconds; a thread would cost more than it frees.
-            prepared, inputs, opening, body = self._prepare(account, tab, k)
-        else:
-            prepared, inputs, opening, body = await asyncio.to_thread(self._prepare, account, tab, k)
-        await self._commit.durable(prepared)
-        leaf = prepared.entry.leaf_hash
-        promise = make_promise(self._key, self._origin, leaf, now_s() + PROMISE_SECONDS)
-        body["proof"] = {
-            "entry": prepared.entry.data.decode(),
-            "opening": opening.hex(),
-            "inputs_digest": hashlib.sha256(inputs).hexdigest(),
-            "promise": promise,
-            "vkey": self._vkey,
-            "origin": self._origin,
-            "leaf": leaf.hex(),
-        }
-        return body
+        Returns:
+            The JSON of the answer; see `answers.answer_bytes`.
 
-    def _prepare(self, account: Account, tab: Tab, k: int) -> tuple[Prepared, bytes, bytes, dict[str, Any]]:
+        Raises:
+            Problem: 401 the account was erased meanwhile; 503 there is nothing to rank from yet.
+        """
+        snapshot, policy = self.serving.current()
+        try:
+            if self._cell.database.is_sqlite and policy.external is None:
+                # An embedded database answers in microseconds; a thread would cost more than it frees.
+                draft = self._draft(snapshot, policy, account, tab, k)
+            else:
+                draft = await asyncio.to_thread(self._draft, snapshot, policy, account, tab, k)
+        except KeyDestroyedError as error:
+            raise Problem(401, "not-signed-in", "This account is gone.") from error
+        entry = draft.prepared.entry
+        promise = await self._commit.durable(draft.prepared)
+        proof = Proof(
+            entry=entry.data.decode(),
+            opening=draft.opening,
+            inputs_digest=draft.inputs_digest,
+            promise=promise,
+            vkey=self._vkey,
+            origin=self._origin,
+            leaf=entry.leaf_hash.hex(),
+        )
+        return answer_bytes(draft.ranked, draft.cards, draft.state, k, proof)
+
+    def _draft(self, snapshot: Snapshot, policy: RankingPolicy, account: Account, tab: Tab, k: int) -> _Draft:
         cell = self._cell
-        snapshot, policy = self._serving.current()
         with cell.database.read() as session:
             state = social.viewer_state(cell, session, account.account_id)
+            if tab == "for_you" and state.without_profiling:
+                tab = "without_profiling"
             inputs = SlateInputs(
                 v=1,
                 cell=cell.settings.cell,
@@ -118,65 +136,48 @@ class Feed:
                 policy=policy.digest,
                 seed=secrets.token_hex(16),
                 request=Request(tab=tab, k=k, hour=now_s() // 3600),
-                viewer=_viewer(cell, account, state),
+                viewer=_viewer(cell, account, state, tab),
             )
-            ranked, cards, inputs = self._rank_what_is_there(session, snapshot, policy, inputs)
+            inputs = self._rankers.asked(snapshot, policy, inputs)
+            ranked, cards, inputs = self._rank_what_is_there(snapshot, policy, inputs)
             raw_inputs, raw_slate = inputs_bytes(inputs), slate_bytes(ranked.slate)
-            opening = secrets.token_bytes(16)
+            opening, inputs_digest = secrets.token_bytes(16), hashlib.sha256(raw_inputs)
             committed = commitment.commit(
-                "slate", opening, hashlib.sha256(raw_inputs).digest(), hashlib.sha256(raw_slate).digest()
+                "slate", opening, inputs_digest.digest(), hashlib.sha256(raw_slate).digest()
             )
-            entry = SlateServed(
-                at=minute_s(), commitment=committed.hex(), snapshot=snapshot.digest, policy=policy.digest
-            )
-            sealed = cell.vault.seal(
-                session,
-                account.account_id,
-                "slate_records",
-                "sealed",
-                committed.hex(),
-                _encode(Record(raw_inputs, raw_slate, opening)),
-            )
-            body = _present(ranked, cards, state)
+            row = committed.hex()
+            entry = SlateServed(at=minute_s(), commitment=row, snapshot=snapshot.digest, policy=policy.digest)
+            record = records.encode(Record(raw_inputs, raw_slate, opening))
+            sealed = cell.vault.seal(session, account.account_id, "slate_records", "sealed", row, record)
         prepared = Prepared(account.account_id, committed, sealed, prepare(entry))
-        return prepared, raw_inputs, opening, body
+        return _Draft(prepared, ranked, cards, state, inputs_digest.hexdigest(), opening.hex())
 
     def _rank_what_is_there(
-        self, session: ReadSession, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
-    ) -> tuple[Ranked, dict[str, dict[str, Any]], SlateInputs]:
-        """Rank; a video taken down since the snapshot becomes a recorded input, and it ranks again."""
+        self, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+    ) -> tuple[Ranked, Mapping[str, Card], SlateInputs]:
+        """Rank; videos taken down since the snapshot become a recorded input, and it ranks again."""
         while True:
             ranked = pipeline.rank(snapshot, policy, inputs)
             shown = [item.video for item in ranked.slate.items]
-            cards = self._cards.of(session, shown)
-            gone = [video for video in shown if video not in cards]
-            if not gone:
+            cards = self._cards.of(shown)
+            if len(cards) == len(shown):
                 return ranked, cards, inputs
-            inputs = msgspec.structs.replace(inputs, withdrawn=sorted({*inputs.withdrawn, *gone}))
+            # All that this ranking considered is looked at, so that few more are needed however many went.
+            considered = [*shown, *(video for video, why in ranked.dropped if why == "outranked")]
+            withdrawn = {*inputs.withdrawn, *self._cards.missing(considered)}
+            if len(withdrawn) > MOST_WITHDRAWN:
+                # More than a record holds: these keep their line in the slate and have nothing to show.
+                return (
+                    ranked,
+                    cards | {video: nothing(video) for video in shown if video not in cards},
+                    inputs,
+                )
+            inputs = msgspec.structs.replace(inputs, withdrawn=sorted(withdrawn))
 
 
-def _present(ranked: Ranked, cards: dict[str, dict[str, Any]], state: social.ViewerState) -> dict[str, Any]:
-    items = []
-    for place, (item, reasons) in enumerate(zip(ranked.slate.items, ranked.reasons, strict=True), 1):
-        card = cards[item.video]
-        creator, sound = card["creator"], card["sound"]
-        promotion = next((r.about for r in reasons if r.code == "promotion"), None)
-        items.append(
-            {
-                "place": place,
-                "score": item.score,
-                "source": item.source,
-                "video": card,
-                "liked": item.video in state.likes,
-                "follows": f"{creator['cell']}:{creator['handle']}" in state.follows,
-                "reasons": explain(reasons, {sound["sound_id"]: sound["title"]} if sound["sound_id"] else {}),
-                "promotion": {"id": promotion} if promotion else None,
-            }
-        )
-    return {"items": items}
-
-
-def _viewer(cell: Cell, account: Account, state: social.ViewerState) -> Viewer:
+def _viewer(cell: Cell, account: Account, state: social.ViewerState, tab: Tab) -> Viewer:
+    if tab == "without_profiling":
+        return Viewer(region=cell.settings.region)
     return Viewer(
         region=cell.settings.region,
         own=f"{cell.settings.cell}:{account.handle}",
@@ -185,79 +186,6 @@ def _viewer(cell: Cell, account: Account, state: social.ViewerState) -> Viewer:
         follows=list(state.follows),
         likes=list(state.likes),
         hidden=list(state.hidden),
+        blocked=list(state.blocked),
+        muted=list(state.muted),
     )
-
-
-def own_slate(cell: Cell, session: ReadSession, account: Account, leaf: bytes) -> dict[str, Any]:
-    """Return the whole record of a slate to the viewer it was made for.
-
-    Raises:
-        Problem: 404 for a slate that does not exist or was somebody else's.
-    """
-    row = session.get(SlateRecordRow, leaf)
-    if row is None or row.account_id != account.account_id:
-        raise not_found("slate of yours")
-    permit = _permit(cell, Principal(kind="account", id=account.account_id, role="self"), "use_own", row)
-    record = open_record(cell, session, permit, row)
-    return {
-        "inputs": record.inputs.decode(),
-        "slate": record.slate.decode(),
-        "opening": record.opening.hex(),
-        "commitment": row.commitment.hex(),
-        "leaf": leaf.hex(),
-    }
-
-
-def records_for_replay(cell: Cell, session: ReadSession, commitments: list[bytes]) -> list[dict[str, str]]:
-    """Open the records behind `commitments` for the partner's clean room; unknown ones are left out.
-
-    A record that no longer opens (altered bytes, erased viewer) is left out too: the clean room then
-    reports the slate as missing.
-    """
-    rows = session.scalars(select(SlateRecordRow).where(SlateRecordRow.commitment.in_(commitments)))
-    found = []
-    process = Principal(kind="process", id="cleanroom", role="cleanroom")
-    for row in rows:
-        permit = _permit(cell, process, "replay", row)
-        try:
-            record = open_record(cell, session, permit, row)
-        except (ValueError, msgspec.DecodeError, KeyDestroyedError):
-            continue
-        found.append(
-            {
-                "commitment": row.commitment.hex(),
-                "inputs": record.inputs.decode(),
-                "slate": record.slate.decode(),
-                "opening": record.opening.hex(),
-            }
-        )
-    return found + padding_for_replay(session, commitments)
-
-
-def open_record(cell: Cell, session: ReadSession, permit: Permit, row: SlateRecordRow) -> Record:
-    """Unseal one slate record under a decision already made.
-
-    Raises:
-        ValueError: its bytes are not whole.
-        KeyDestroyedError: its viewer was erased.
-    """
-    plain = cell.vault.unseal(
-        permit, session, row.account_id, "slate_records", "sealed", row.commitment.hex(), row.sealed
-    )
-    return _decode(plain)
-
-
-def _permit(cell: Cell, principal: Principal, action: str, row: SlateRecordRow) -> Permit:
-    resource = Resource(category=_CATEGORY, residency="protected", owner=row.account_id)
-    return cell.decider.decide(principal, action, resource)
-
-
-def ensure_policy(session: WriteSession) -> str:
-    """Adopt the founding ranking policy if the cell has none; return the digest of the newest one."""
-    newest = session.scalar(select(RankingPolicyRow.digest).order_by(RankingPolicyRow.number.desc()).limit(1))
-    if newest is not None:
-        return newest
-    policy = default_policy()
-    leaf = enqueue(session, PolicyAdopted(at=now_s(), digest=policy.digest, approvals=0))
-    session.add(RankingPolicyRow(digest=policy.digest, body=dump(policy), leaf=leaf))
-    return policy.digest

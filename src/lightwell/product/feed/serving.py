@@ -2,27 +2,44 @@
 
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final
 
+from msgspec import UNSET
 from sqlalchemy import func, select
 
-from lightwell.base.errors import Problem
+from lightwell.base.errors import Problem, not_found
 from lightwell.base.telemetry import log
-from lightwell.ledger.places import integrated
+from lightwell.ledger.published import published_entries
+from lightwell.product.feed import snapshot_files
 from lightwell.product.feed.models import RankingPolicyRow, SnapshotRow
+from lightwell.product.feed.snapshot_files import SMALL_BYTES, UNREADABLE, Base
 from lightwell.recommender.policy import RankingPolicy, parse
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
+from lightwell.wire.entries import Entry, PolicyAdopted, SnapshotPublished, UnknownEntry
 
 _log = log("feed.serving")
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS: Final = 0.5
+_TRY_AGAIN_SECONDS: Final = 60.0
+_BASES_KEPT: Final = 2
+_LOADED_KEPT: Final = 4
+_CANDIDATES: Final = 8
 _NEWEST = select(
     select(func.max(SnapshotRow.number)).scalar_subquery(),
     select(func.max(RankingPolicyRow.number)).scalar_subquery(),
 )
 
+Named = tuple[str, str]
+"""A snapshot's digest and that of its base."""
+
 
 class Serving:
     """Holds the snapshot and policy in force; looks for newer ones at most twice a second.
+
+    A large snapshot is read and checked by a thread of its own while the one before serves on; so does it
+    when the new one is altered, cut short or gone.
 
     Args:
         cell: whose feed it is.
@@ -31,59 +48,190 @@ class Serving:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
         self._looked_at = 0.0
         self._snapshot: Snapshot | None = None
         self._policy: RankingPolicy | None = None
         self._newest: object = None
+        self._wanted: list[Named] = []
+        self._entries: dict[bytes, Entry | UnknownEntry] = {}
+        self._bases: OrderedDict[str, Base] = OrderedDict()
+        self._loaded: OrderedDict[str, Snapshot] = OrderedDict()
+        self._unreadable: dict[str, float] = {}
 
     def current(self) -> tuple[Snapshot, RankingPolicy]:
         """Return what to rank with.
 
         Raises:
+            Problem: 503, the cell has published no snapshot or policy yet, or the first is being read.
+        """
+        if self._is_due():
+            try:
+                self._look()
+                self._follow()
+                self._looked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        if self._snapshot is None or self._policy is None:
+            raise _not_ready()
+        return self._snapshot, self._policy
+
+    def named(self) -> tuple[str, str]:
+        """Return the digests of the snapshot and the policy in force, without reading the snapshot.
+
+        Raises:
             Problem: 503, the cell has published no snapshot or policy yet.
         """
-        if time.monotonic() - self._looked_at > _LOOK_SECONDS and self._lock.acquire(blocking=False):
+        if self._is_due():
             try:
                 self._look()
                 self._looked_at = time.monotonic()
             finally:
                 self._lock.release()
-        if self._snapshot is None or self._policy is None:
-            raise Problem(503, "feed-not-ready", "The feed is being prepared; ask again in a moment.")
-        return self._snapshot, self._policy
+        if not self._wanted or self._policy is None:
+            raise _not_ready()
+        return self._wanted[0][0], self._policy.digest
+
+    def load(self, digest: str) -> Snapshot:
+        """Return a snapshot that has been published, whether it serves or not; it may take a while.
+
+        Raises:
+            Problem: 404, none of this digest was published or its bytes are gone.
+            SnapshotError: its bytes were altered.
+        """
+        if self._snapshot is not None and self._snapshot.digest == digest:
+            return self._snapshot
+        with self._cell.database.read() as session:
+            base = session.scalar(select(SnapshotRow.base).where(SnapshotRow.digest == digest).limit(1))
+        if base is None:
+            raise not_found("snapshot")
+        with self._loading:
+            return self._read(digest, base)
+
+    def _is_due(self) -> bool:
+        if not self._wanted or self._snapshot is None or self._policy is None:
+            # With nothing to rank from yet, every request looks, after whoever is looking just now: what has
+            # been published must not be said to be missing.
+            return self._lock.acquire(timeout=1)
+        return time.monotonic() - self._looked_at > _LOOK_SECONDS and self._lock.acquire(blocking=False)
 
     def _look(self) -> None:
+        """Learn which snapshots and which policy stand in the ledger, the newest first."""
         with self._cell.database.read() as session:
             newest = session.execute(_NEWEST).one()
             if newest == self._newest:
                 return
-            policy = session.execute(
+            policies = session.execute(
                 select(RankingPolicyRow.digest, RankingPolicyRow.body, RankingPolicyRow.leaf)
                 .order_by(RankingPolicyRow.number.desc())
-                .limit(4)
+                .limit(_CANDIDATES)
             ).all()
             snapshots = session.execute(
-                select(SnapshotRow.digest, SnapshotRow.leaf).order_by(SnapshotRow.number.desc()).limit(8)
+                select(SnapshotRow.digest, SnapshotRow.base, SnapshotRow.leaf)
+                .order_by(SnapshotRow.number.desc())
+                .limit(_CANDIDATES)
             ).all()
-            in_ledger = integrated(session, [row.leaf for row in (*policy, *snapshots)])
-        for row in policy:
-            if row.leaf in in_ledger:
-                if self._policy is None or self._policy.digest != row.digest:
-                    self._policy = parse(row.body)
-                break
-        for digest, leaf in snapshots:
-            if leaf in in_ledger:
-                if self._snapshot is None or self._snapshot.digest != digest:
-                    self._load(digest)
-                break
+            leaves = {row.leaf for row in (*policies, *snapshots)}
+            unknown = leaves - self._entries.keys()
+            found = published_entries(self._cell.settings, session, unknown)
+        self._entries = {leaf: one for leaf, one in (self._entries | found).items() if leaf in leaves}
+        self._take_policy([row for row in policies if self._names_policy(row)])
+        self._wanted = [(row.digest, row.base) for row in snapshots if self._names_snapshot(row)]
         # Looked through once and for all only when the newest of both are in the ledger.
-        if {row.leaf for row in (*policy[:1], *snapshots[:1])} <= in_ledger.keys():
+        if {row.leaf for row in (*policies[:1], *snapshots[:1])} <= self._entries.keys():
             self._newest = newest
 
-    def _load(self, digest: str) -> None:
-        snapshot = Snapshot.from_bytes(self._cell.objects.get(f"snapshots/{digest}"))
-        if snapshot.digest != digest:
-            # The last good one serves on; an altered file is never ranked from.
-            _log.error("snapshot does not match its digest", digest=digest)
+    def _names_policy(self, row: Any) -> bool:
+        """Whether the entry a row points to says that just this policy may serve: a row may say anything."""
+        entry = self._entries.get(row.leaf)
+        return isinstance(entry, PolicyAdopted) and entry.digest == row.digest
+
+    def _names_snapshot(self, row: Any) -> bool:
+        entry = self._entries.get(row.leaf)
+        if not isinstance(entry, SnapshotPublished) or entry.snapshot != row.digest:
+            return False
+        base = entry.snapshot if entry.base is UNSET else entry.base
+        return bool(row.base == base)
+
+    def _take_policy(self, rows: Sequence[Any]) -> None:
+        """Take the newest policy that can be read and is the one it is called; else keep the last."""
+        for row in rows:
+            if self._policy is not None and self._policy.digest == row.digest:
+                return
+            try:
+                policy = parse(row.body)
+                if policy.digest == row.digest:
+                    self._policy = policy
+                    return
+                _log.error("a ranking policy has another digest", digest=row.digest)
+            except ValueError as error:
+                _log.error("a ranking policy cannot be read", error, digest=row.digest)
+
+    def _follow(self) -> None:
+        """Read the newest snapshot that can be read: at once if it is small, else beside what serves."""
+        wanted = self._next()
+        if wanted is None or not self._loading.acquire(blocking=False):
             return
-        self._snapshot = snapshot
+        if self._is_small(wanted):
+            self._switch()
+        else:
+            threading.Thread(target=self._switch, name="snapshot", daemon=True).start()
+
+    def _next(self) -> Named | None:
+        """The snapshot to read; None if the one that serves is the newest that can be read."""
+        now = time.monotonic()
+        for named in self._wanted:
+            if self._snapshot is not None and self._snapshot.digest == named[0]:
+                return None
+            if self._unreadable.get(named[0], 0) <= now:
+                return named
+        return None
+
+    def _is_small(self, named: Named) -> bool:
+        digest, base = named
+        try:
+            held = self._bases.get(base)
+            if held is not None and held.file is not None:
+                return False
+            sizes = [0 if held else self._cell.objects.size(snapshot_files.model_key(base))]
+            if digest != base:
+                sizes.append(self._cell.objects.size(snapshot_files.update_key(digest)))
+        except UNREADABLE:
+            return True
+        return sum(sizes) <= SMALL_BYTES
+
+    def _switch(self) -> None:
+        """Serve the newest readable snapshot; the caller holds `_loading`, which is released here."""
+        try:
+            while (wanted := self._next()) is not None:
+                try:
+                    self._snapshot = self._read(*wanted)
+                except UNREADABLE as error:
+                    # The last good one serves on; an altered file is never ranked from.
+                    _log.error("a snapshot cannot be read", error, digest=wanted[0])
+                    self._unreadable[wanted[0]] = time.monotonic() + _TRY_AGAIN_SECONDS
+        finally:
+            self._loading.release()
+
+    def _read(self, digest: str, base: str) -> Snapshot:
+        found = self._loaded.get(digest)
+        if found is None:
+            held = self._bases.get(base)
+            if held is None:
+                held = self._bases[base] = snapshot_files.open_base(self._cell, base)
+            self._bases.move_to_end(base)
+            found = held.snapshot
+            if digest != base:
+                data = self._cell.objects.get(snapshot_files.update_key(digest))
+                found = held.with_update(data, digest)
+            self._loaded[digest] = found
+            # A large update is some fifty megabytes of this process alone.
+            kept = 1 if held.file is not None else _LOADED_KEPT
+            for kinds, most in ((self._bases, _BASES_KEPT), (self._loaded, kept)):
+                while len(kinds) > most:
+                    kinds.popitem(last=False)
+        return found
+
+
+def _not_ready() -> Problem:
+    return Problem(503, "feed-not-ready", "The feed is being prepared; ask again in a moment.")
