@@ -12,6 +12,11 @@ from rich.table import Table
 MEASURES = {
     "publish": "bench.publish",
     "feed_http": "bench.feed_http",
+    "rank_only": "bench.rank_only",
+    "quality": "bench.quality",
+    "training": "bench.training",
+    "snapshot_memory": "bench.snapshot_memory",
+    "events": "bench.events",
     "next_swipe": "bench.next_swipe",
     "demo_start": "bench.demo_start",
     "ledger_append": "bench.ledger_append",

@@ -1,37 +1,82 @@
-"""A load generator: keep-alive HTTP/1.1 over plain sockets, closed or open loop, latencies kept exactly."""
+"""A load generator: keep-alive HTTP/1.1 on bare protocols, closed or open loop, latencies kept exactly."""
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
+from typing import cast
 
 Latencies = list[float]
 
 
-class Connection:
-    """One kept-alive connection that sends a fixed request again and again."""
+class Connection(asyncio.Protocol):
+    """One kept-alive connection that sends one of its requests, drawn at random, at a time.
 
-    def __init__(self, host: str, port: int, path: str, cookie: str) -> None:
+    Args:
+        host, port: where to.
+        requests: whole requests as bytes, such as `request` makes.
+        seed: of the draws.
+        kept: answers' bodies are appended here, if given.
+    """
+
+    def __init__(
+        self, host: str, port: int, requests: Sequence[bytes], seed: int = 0, kept: list[bytes] | None = None
+    ) -> None:
         self._address = (host, port)
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
+        self._requests = requests
+        self._draw = random.Random(seed)
+        self._kept = kept
+        self._got = bytearray()
+        self._needs = -1
+        self._head = 0
+        self._answered: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection(*self._address, limit=1 << 20)
+        self._loop = asyncio.get_running_loop()
+        transport, _ = await self._loop.create_connection(lambda: self, *self._address)
+        self._transport = cast(asyncio.Transport, transport)
 
-    async def ask(self) -> bytes:
-        """Send the request and return the body; raise on any status but 200."""
-        self._writer.write(self._request)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        body = await self._reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"{head.splitlines()[0]!r}: {body[:200]!r}")
-        return body
+    async def ask(self) -> None:
+        """Send a request and wait for the whole answer; raise on any status but 200."""
+        self._answered = self._loop.create_future()
+        self._transport.write(self._requests[self._draw.randrange(len(self._requests))])
+        await self._answered
+
+    def data_received(self, data: bytes) -> None:
+        got = self._got
+        got += data
+        if self._needs < 0:
+            end = got.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            at = got.find(b"content-length:", 0, end)
+            length = int(got[at + 15 : got.find(b"\r", at)]) if at > 0 else 0
+            self._head, self._needs = end + 4, end + 4 + length
+        if len(got) < self._needs or self._answered is None:
+            return
+        if not got.startswith(b"HTTP/1.1 200"):
+            self._answered.set_exception(RuntimeError(bytes(got[:400]).decode("latin-1")))
+        else:
+            if self._kept is not None:
+                self._kept.append(bytes(got[self._head : self._needs]))
+            self._answered.set_result(None)
+        self._needs = -1
+        got.clear()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(exc or ConnectionError("the server closed the connection"))
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
+
+
+def request(host: str, port: int, path: str, cookie: str = "") -> bytes:
+    """Return a GET request as browsers send it, as far as it matters."""
+    lines = [f"GET {path} HTTP/1.1", f"host: {host}:{port}", "accept: application/json"]
+    if cookie:
+        lines.append(f"cookie: {cookie}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 async def closed_loop(connections: Sequence[Connection], seconds: float) -> Latencies:
@@ -63,12 +108,17 @@ async def open_loop(connections: Sequence[Connection], rate: float, seconds: flo
         free.put_nowait(connection)
 
     began = time.perf_counter()
-    tasks = []
+    tasks = set()
     for number in range(int(rate * seconds)):
         planned = began + number / rate
-        await asyncio.sleep(max(0.0, planned - time.perf_counter()))
-        tasks.append(asyncio.create_task(one(planned)))
-    await asyncio.gather(*tasks)
+        wait = planned - time.perf_counter()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        task = asyncio.create_task(one(planned))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    if tasks:
+        await asyncio.gather(*tasks)
     return taken
 
 

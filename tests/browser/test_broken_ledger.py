@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from lightwell.apps.demo.deployment import Deployment
 from lightwell.wire.keys import COSIGNATURE, SigningKey, Verifier
-from lightwell.wire.promise import make_promise
+from lightwell.wire.promise import make_promise, open_promise
 from tests.browser.conftest import Enter, until
 from tests.browser.impostor import Impostor, altered_roster, due_soon, true_leaves
 from tests.browser.receipts_page import (
@@ -189,7 +189,7 @@ def test_new_keys_are_taken_only_by_the_person(watched: Page, url: str, ledger_k
         response = route.fetch()
         answer = response.json()
         proof = answer["proof"]
-        by = int(proof["promise"].split("\n")[3])
+        by = open_promise(proof["promise"], ledger_key.verifier()).by
         proof["promise"] = make_promise(new, proof["origin"], bytes.fromhex(proof["leaf"]), by)
         proof["vkey"] = vkeys[1]
         route.fulfill(response=response, json=answer)

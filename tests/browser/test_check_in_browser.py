@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from lightwell.wire.keys import SigningKey
-from lightwell.wire.promise import make_promise
+from lightwell.wire.keys import SigningKey, Verifier
+from lightwell.wire.promise import Promise, make_promise, open_promise
 from tests.browser.conftest import Enter
 
 Answer = dict[str, Any]
+
+
+def promised(proof: dict[str, Any]) -> Promise:
+    return open_promise(proof["promise"], Verifier.from_vkey(proof["vkey"]))
 
 
 def swap_two(answer: Answer) -> None:
@@ -39,13 +43,13 @@ def other_entry(answer: Answer) -> None:
 
 
 def later_promise(answer: Answer) -> None:
-    lines = answer["proof"]["promise"].split("\n")
-    lines[3] = str(int(lines[3]) + 3600)
-    answer["proof"]["promise"] = "\n".join(lines)
+    proof = answer["proof"]
+    by = promised(proof).by
+    proof["promise"] = proof["promise"].replace(f"\n{by}\n", f"\n{by + 3600}\n")
 
 
 def unsigned_promise(answer: Answer) -> None:
-    text = answer["proof"]["promise"].split("\n\n")[0]
+    text = answer["proof"]["promise"].rpartition("\n\n")[0]
     answer["proof"]["promise"] = text + "\n"
 
 
@@ -53,8 +57,7 @@ def key_off_the_roster(answer: Answer) -> None:
     # All else holds: the promise is truly signed, by a key of the ledger's name that is nobody's seat.
     proof = answer["proof"]
     key = SigningKey.generate(proof["origin"], secrets.token_bytes(32))
-    by = int(proof["promise"].split("\n")[3])
-    proof["promise"] = make_promise(key, proof["origin"], bytes.fromhex(proof["leaf"]), by)
+    proof["promise"] = make_promise(key, proof["origin"], bytes.fromhex(proof["leaf"]), promised(proof).by)
     proof["vkey"] = key.verifier().vkey()
 
 

@@ -231,7 +231,8 @@ def test_promise_that_is_none_of_the_ledgers_is_refused_with_its_reason(watch: W
         ({**promised(us), "more": 1}, 400, "bad-request"),
         ({**promised(us), "promise": "x" * 5000}, 400, "bad-request"),
         ({"promise": "no note", "entry": ""}, 404, "unknown-ledger"),
-        ({"promise": "lightwell/promise/v1\nlightwell/us\n", "entry": ""}, 422, "bad-promise"),
+        ({"promise": "lightwell/promise/v2\nlightwell/us\n", "entry": ""}, 422, "bad-promise"),
+        ({"promise": "index 0\n\nlightwell/promise/v2\nlightwell/us\n", "entry": ""}, 422, "bad-promise"),
         ({**promised(us), "entry": "x" * 500_000}, 413, "too-large"),
         ([], 400, "bad-request"),
     ]

@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from lightwell import __version__
+from lightwell.apps import models
+from lightwell.apps.cleanroom import app as cleanroom_app
 from lightwell.apps.demo.cli import demo
 from lightwell.apps.ledger import app as ledger_app
 from lightwell.apps.oversee import app as oversee_app
 from lightwell.apps.oversee import order_app, report_app
+from lightwell.apps.policy import app as policy_app
+from lightwell.apps.recommender import app as recommender_app
 from lightwell.base.errors import Problem
 
 app = typer.Typer(
@@ -21,10 +25,14 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(demo)
+app.add_typer(cleanroom_app, name="cleanroom")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(oversee_app, name="oversee")
 app.add_typer(order_app, name="order")
 app.add_typer(report_app, name="report")
+app.add_typer(policy_app, name="policy")
+models.add_to(recommender_app)
+app.add_typer(recommender_app, name="recommender")
 
 
 @app.command()

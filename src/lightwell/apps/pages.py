@@ -99,6 +99,12 @@ def show_me(cell: Cell, maybe_account: Account | None) -> Page:
     return _own("me", "/me", cell, maybe_account)
 
 
+@get("/me/feed", sync_to_thread=False)
+def show_viewer_state(cell: Cell, maybe_account: Account | None) -> Page:
+    """All that the feed knows of its viewer, with the switch that makes it use none of it."""
+    return _own("knows", "/me/feed", cell, maybe_account)
+
+
 @get("/proof", sync_to_thread=False)
 def show_proof(cell: Cell, maybe_account: Account | None) -> Page:
     """A receipt opened and checked step by step, or the receipts this browser keeps."""
@@ -174,6 +180,7 @@ routes: list[BaseRouteHandler] = [
     show_create,
     show_sounds,
     show_me,
+    show_viewer_state,
     show_proof,
     show_staff_desk,
     show_staff_sign_in,

@@ -10,6 +10,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
 from lightwell.base.settings import load
+from lightwell.recommender import kernels
 
 
 def serve(folder: Path) -> None:
@@ -24,6 +25,8 @@ def serve(folder: Path) -> None:
     settings = load(folder)
     address = urlsplit(settings.url)
     os.environ["LIGHTWELL_CELL"] = str(settings.folder)
+    # Once, before there are several processes that would each compile the same.
+    kernels.warm()
     Granian(
         "lightwell.apps.web:create_app",
         factory=True,

@@ -13,7 +13,9 @@ def item(caption: str, status: str = "published") -> dict[str, object]:
 
 def watched(caption: str) -> float:
     rng = random.Random(1)
-    return sum(reactions(TASTE, item(caption), rng)[0]["watch_ms"] for _ in range(50)) / 50
+    return (
+        sum(reactions(TASTE.likes, TASTE.patience, item(caption), rng)[0]["watch_ms"] for _ in range(50)) / 50
+    )
 
 
 def test_what_is_to_their_taste_is_watched_longer() -> None:
@@ -22,10 +24,19 @@ def test_what_is_to_their_taste_is_watched_longer() -> None:
 
 def test_what_is_not_to_their_taste_is_skipped() -> None:
     rng = random.Random(1)
-    kinds = [event["kind"] for _ in range(50) for event in reactions(TASTE, item("a #geometry"), rng)]
+    kinds = [
+        event["kind"]
+        for _ in range(50)
+        for event in reactions(TASTE.likes, TASTE.patience, item("a #geometry"), rng)
+    ]
     assert kinds.count("skip") > 25
     assert "like" not in kinds
 
 
 def test_a_withdrawn_video_is_left_alone() -> None:
-    assert reactions(TASTE, item("evening #slowlight", status="withdrawn"), random.Random(1)) == []
+    assert (
+        reactions(
+            TASTE.likes, TASTE.patience, item("evening #slowlight", status="withdrawn"), random.Random(1)
+        )
+        == []
+    )

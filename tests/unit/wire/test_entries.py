@@ -23,13 +23,17 @@ def example(kind: type[msgspec.Struct]) -> Any:
             "fields": ["user.contact.email"],
         }
         by_name |= {"outcome": "refused", "why": "expired", "version": 3, "approvals": 1, "videos": 2}
-        by_name |= {"count": 9, "size": 1000}
+        by_name |= {"count": 9, "size": 1000, "promotions": 1, "raises": True, "ceiling": 20_000}
+        by_name |= {"start": 1_700_000_400, "end": 1_700_004_000}
         digests = {
             "digest",
             "roster_digest",
             "commitment",
             "snapshot",
             "policy",
+            "promotion",
+            "base",
+            "model",
             "events",
             "settings",
             "code",
@@ -48,7 +52,7 @@ def test_each_kind_is_read_back(kind: type[msgspec.Struct]) -> None:
 
 def test_the_set_is_closed() -> None:
     assert set(get_args(entries.Entry)) == set(entries.KINDS.values())
-    assert len(entries.KINDS) == 17
+    assert len(entries.KINDS) == 20
 
 
 def test_a_slate_entry_has_the_bytes_of_the_contract() -> None:

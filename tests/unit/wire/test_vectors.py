@@ -113,7 +113,7 @@ def test_receipt_vectors() -> None:
     found = load("receipts.json")
     verifier = Verifier.from_vkey(found["vkey"])
     for case in found["valid"]:
-        expected = Promise(case["origin"], bytes.fromhex(case["leaf_hash"]), case["by"])
+        expected = Promise(verifier.name, bytes.fromhex(case["leaf_hash"]), found["by"])
         assert open_promise(case["promise"], verifier) == expected
     for case in found["refused"]:
         with pytest.raises(PromiseError):

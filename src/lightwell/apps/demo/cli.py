@@ -12,6 +12,7 @@ from rich.console import Console
 from lightwell.apps.demo.supervisor import DemoError
 
 ABSENT = ("oversight", "cleanroom")
+FOLDER = "lightwell-data"
 
 
 def demo(
@@ -28,6 +29,9 @@ def demo(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="With --check: where to write the result.", dir_okay=False)
     ] = None,
+    feeds: Annotated[
+        bool, typer.Option("--feeds", help="Show what the simulated viewers' feeds are made of, and end.")
+    ] = False,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,6 +47,9 @@ def demo(
         _refuse(f"{video}: no such file")
     if not check and (video or json_file):
         _refuse("--video and --json belong to --check")
+    if feeds:
+        _show_feeds(data or Path(FOLDER))
+        return
     # A shell that starts this in the background has SIGINT ignored: Ctrl-C is to work all the same. And
     # whoever ends this process politely, or closes its terminal, gets the same orderly end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -53,11 +60,21 @@ def demo(
             sys.exit(_check(console, data, video, json_file, absent))
         from lightwell.apps.demo.live import run
 
-        run(console, data or Path("lightwell-data"), absent)
+        run(console, data or Path(FOLDER), absent)
     except DemoError as error:
         _refuse(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_feeds(folder: Path) -> None:
+    from lightwell.apps.demo.deployment import CELLS
+    from lightwell.apps.demo.diary import read, show
+
+    pages = {handle: page for cell in CELLS for handle, page in read(folder / cell).items()}
+    if not pages:
+        _refuse(f"{folder}: no simulated viewer has had a turn here")
+    show(Console(highlight=False), pages)
 
 
 def _check(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lightwell.apps.demo.deployment import CELLS, Deployment, prepare
+from lightwell.apps.demo.diary import Diary
 from lightwell.apps.demo.notebook import Notebook
 from lightwell.apps.demo.person import Person, Unexpected
 from lightwell.apps.demo.personas import DEMO_VIEWER, Clip, clips
@@ -81,7 +82,8 @@ class _Life:
         self._notebooks = {cell: Notebook(deployment.cell(cell)) for cell in CELLS}
         folders = {cell: deployment.cell(cell) / "drawn" for cell in CELLS}
         self._seeder = Seeder(self._urls, self._notebooks, folders, self._note)
-        self._viewers = Viewers(self._urls, self._notebooks, self._note)
+        diaries = {cell: Diary(deployment.cell(cell)) for cell in CELLS}
+        self._viewers = Viewers(self._urls, self._notebooks, diaries, self._note)
         self._wanted = clips()
         self._news: list[str] = []
         self._lock = threading.Lock()

@@ -153,6 +153,10 @@ class Person:
         """Ask for a slate; returns items and proof, raises `Unexpected`."""
         return expect(self.http.get("/api/feed", params={"tab": tab, "k": k}), 200)
 
+    def why(self, leaf: str) -> dict[str, Any]:
+        """Ask why each video is in one of one's own slates; raises `Unexpected`."""
+        return expect(self.http.get(f"/api/slates/{leaf}/why"), 200)
+
     def tell(self, events: list[dict[str, Any]]) -> None:
         """Send what was watched, liked, skipped or followed; raises `Unexpected`."""
         body = {"events": [{"event_id": secrets.token_hex(16), "watch_ms": 0, **event} for event in events]}

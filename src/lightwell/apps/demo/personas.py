@@ -1,6 +1,6 @@
 """Who makes and who watches in the demo: twelve makers with a hand of their own, viewers with a taste."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from lightwell.apps.demo.pictures import Picture
@@ -32,6 +32,10 @@ class Clip:
     sound_offset_ms: int
 
 
+TURNS_BEFORE = 10
+"""Turns after which the taste of some viewers turns, so that their feeds can be seen to follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taste:
     """A simulated viewer: home cell, names, and how much of a clip with a tag is watched (0..1)."""
@@ -42,6 +46,12 @@ class Taste:
     likes: dict[str, float]
     patience: float
     """Share of a clip that is watched when nothing in it is to their taste."""
+    later: dict[str, float] = field(default_factory=dict)
+    """What they like from their turn `TURNS_BEFORE` on, for those whose taste turns."""
+
+    def at(self, turn: int) -> dict[str, float]:
+        """What they like at one of their turns, counted from 0."""
+        return self.later if self.later and turn >= TURNS_BEFORE else self.likes
 
 
 MAKERS: tuple[Maker, ...] = (
@@ -238,11 +248,25 @@ MAKERS: tuple[Maker, ...] = (
 VIEWERS: tuple[Taste, ...] = (
     Taste("us", "ana.quiet", "Ana", {"slowlight": 1.0, "water": 0.9, "aurora": 0.8}, 0.25),
     Taste("us", "bo_lines", "Bo", {"lines": 1.0, "geometry": 0.9, "oscillation": 0.9}, 0.15),
-    Taste("us", "cass.fire", "Cass", {"fire": 1.0, "abstract": 0.9, "landscape": 0.6}, 0.2),
+    Taste(
+        "us",
+        "cass.fire",
+        "Cass",
+        {"fire": 1.0, "abstract": 0.9, "landscape": 0.6},
+        0.2,
+        {"water": 1.0, "aurora": 0.9},
+    ),
     Taste("us", "dev.sky", "Dev", {"aurora": 1.0, "nightsky": 1.0, "horizon": 0.8}, 0.3),
     Taste("us", "eli_mosaic", "Eli", {"mosaic": 1.0, "geometry": 0.8, "symmetry": 0.9}, 0.2),
     Taste("us", "fern", "Fern", {"landscape": 1.0, "horizon": 1.0, "water": 0.7}, 0.35),
-    Taste("us", "gus.nights", "Gus", {"nightcity": 1.0, "nightsky": 0.8, "particles": 0.9}, 0.2),
+    Taste(
+        "us",
+        "gus.nights",
+        "Gus",
+        {"nightcity": 1.0, "nightsky": 0.8, "particles": 0.9},
+        0.2,
+        {"geometry": 1.0, "lines": 0.9},
+    ),
     Taste("us", "hana.threads", "Hana", {"textile": 1.0, "lines": 0.9, "generative": 0.8}, 0.25),
     Taste("sg", "ivy.harbour", "Ivy", {"nightcity": 1.0, "slowlight": 0.9}, 0.3),
     Taste("sg", "jun_spiral", "Jun", {"spiral": 1.0, "symmetry": 0.9, "geometry": 0.8}, 0.2),

@@ -2,7 +2,7 @@
 
 import { ApiProblem, post } from "../api.js";
 
-/** @typedef {"watch" | "skip" | "like" | "unlike" | "follow" | "unfollow" | "share" | "hide"} Kind */
+/** @typedef {"watch" | "skip" | "like" | "unlike" | "follow" | "unfollow" | "share" | "hide" | "unhide" | "block" | "unblock" | "mute" | "unmute"} Kind */
 /** @typedef {{event_id: string, kind: Kind, video_id: string, watch_ms: number}} WatchEvent */
 
 const KEY = "lightwell.unsent";

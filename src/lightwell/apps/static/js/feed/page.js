@@ -74,7 +74,7 @@ async function more() {
     // A clip withdrawn since the ranking keeps its line in the proof and has nothing to show.
     const fresh = slate.items.filter(({ video }) => video.media && !shown.has(video.video_id));
     if (fresh.length) add(fresh);
-    else ended = true;
+    ended = slate.exhausted || !fresh.length;
     if (!column.slides.length) empty();
   } catch (error) {
     if (asked === turn) failed(error);
@@ -96,9 +96,18 @@ function tell(title, words, ...acts) {
   state.replaceChildren(el("h2", {}, title), el("p", {}, words), ...acts);
 }
 
+/** Nothing is left that was not shown: say so, and offer what else there is. */
+function offerMore() {
+  const others = [["for_you", "Open For you"], ["newest", "Open Newest"], ["following", "Open Following"]].filter(([name]) => name !== tab);
+  tell("You have seen it all", "Nothing is shown twice. New videos come here as they are published; meanwhile there is more elsewhere.",
+    ...others.map(([name, words]) => el("button", { class: "button", type: "button", onclick: () => open(name) }, words)),
+    el("button", { class: "button", type: "button", onclick: () => open(tab) }, "Look again"),
+    el("a", { class: "button is-first", href: "/create" }, "Make one"));
+}
+
 function empty() {
   if (tab === "following") tell("No one followed yet", "Follow a maker with the plus beside a video. Their newest will be here.", el("button", { class: "button is-first", type: "button", onclick: () => open("for_you") }, "Open For you"));
-  else if (tab === "for_you") tell("Nothing for you yet", "Videos of others will be here as soon as they are published.", el("button", { class: "button is-first", type: "button", onclick: () => open("newest") }, "Open Newest"));
+  else if (tab === "for_you") offerMore();
   else tell("No videos yet", "The first will be here as soon as it is published.", el("a", { class: "button is-first", href: "/create" }, "Make one"));
 }
 
@@ -184,6 +193,12 @@ function why(item) {
       say("You will see less like this.");
       column.move(1);
     },
+    onshun: (kind) => {
+      const { handle } = item.video.creator;
+      note(kind, item.video.video_id);
+      say(kind === "mute" ? `@${handle} is muted: not in your feed any more.` : `@${handle} is blocked.`);
+      column.move(1);
+    },
     onsettings: () => openSettings(),
   });
 }
@@ -218,7 +233,8 @@ listen(scroller, (meant, at) => {
   const slide = column.slides[column.current];
   if (!slide) return;
   if (meant === "next" || meant === "previous") {
-    if (!column.move(meant === "next" ? 1 : -1) && meant === "next" && ended) say("That is all for now.");
+    if (!state.hidden && meant === "previous" && column.slides.length) state.hidden = true;
+    else if (!column.move(meant === "next" ? 1 : -1) && meant === "next" && ended) offerMore();
   } else if (meant === "pause") pauseMark.classList.toggle("is-on", stage.toggle());
   else if (meant === "why") why(slide.item);
   else if (at) {
@@ -267,7 +283,7 @@ stage.setMuted(wish("muted") === "yes");
 showMute();
 requestAnimationFrame(drawProgress);
 if (only) {
-  add([{ place: 1, score: 0, source: "", video: only, liked: false, follows: false, reasons: [] }]);
+  add([{ place: 1, score: 0, source: "", video: only, liked: false, follows: false }]);
 } else {
   const asked = wish("tab");
   open(tabs.some(({ dataset }) => dataset.tab === asked) ? asked : "for_you");

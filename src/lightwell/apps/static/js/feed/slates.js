@@ -11,12 +11,13 @@ import { trustedKeys } from "../trust.js";
 import { canCheck, checkInclusion, checkSlate } from "../verify.js";
 
 /** @typedef {{text: string, points: number}} Reason */
+/** @typedef {{agrees: boolean, items: {video: string, score: number, reasons: Reason[], promotion: any}[]}} Why as GET /api/slates/{leaf}/why answers */
 /** @typedef {import("../ledgers.js").Ledger} Ledger */
 /** @typedef {import("../receipts.js").Receipt} Receipt */
 /** @typedef {import("../verify.js").Proof} Proof */
 /** @typedef {import("../verify.js").InclusionVerdict} InclusionVerdict */
 /** @typedef {Record<string, any>} Video as GET /api/videos/{id} answers */
-/** @typedef {{place: number, score: number, source: string, video: Video, liked: boolean, follows: boolean, reasons: Reason[], promotion?: any, slate?: Slate}} Item */
+/** @typedef {{place: number, score: number, source: string, video: Video, liked: boolean, follows: boolean, promotion?: any, slate?: Slate}} Item */
 
 /** One answered slate: what was shown, its proof, and how far the check has come. */
 export class Slate extends EventTarget {
@@ -35,6 +36,19 @@ export class Slate extends EventTarget {
     this.leaf = String(proof.leaf);
     /** @type {InclusionVerdict | null} */
     this.inclusion = null;
+    /** True when the tab had no more to show than this. */
+    this.exhausted = false;
+    /** @type {Promise<Why> | null} */
+    this.reasons = null;
+  }
+
+  /** @returns {Promise<Why>} why each video is in it; asked for once, and again after a failure */
+  why() {
+    this.reasons ??= get(`/api/slates/${this.leaf}/why`).catch((error) => {
+      this.reasons = null;
+      throw error;
+    });
+    return this.reasons;
   }
 
   /** Check the answer itself, keep its receipt, then ask the ledger in the background until it holds the entry. */
@@ -122,6 +136,7 @@ export class Slate extends EventTarget {
 export async function fetchSlate(tab) {
   const answer = await get(`/api/feed?tab=${tab}&k=10`);
   const slate = new Slate(answer.items, answer.proof, tab);
+  slate.exhausted = Boolean(answer.exhausted);
   for (const item of slate.items) item.slate = slate;
   void slate.check();
   return slate;

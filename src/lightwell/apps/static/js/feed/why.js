@@ -8,17 +8,18 @@ import { openSheet } from "../sheet.js";
 
 /** @typedef {import("./slates.js").Item} Item */
 /** @typedef {import("./slates.js").Slate} Slate */
+/** @typedef {import("./slates.js").Why} Why */
 
-/** @param {Item} item @returns {import("./slates.js").Reason[]} largest first, and what is left to the score if its parts do not make it */
-function parts(item) {
-  const reasons = [...item.reasons].sort((a, b) => b.points - a.points);
-  const rest = item.score - reasons.reduce((sum, { points }) => sum + points, 0);
+/** @param {number} score @param {import("./slates.js").Reason[]} given @returns {import("./slates.js").Reason[]} largest first, and what is left to the score if its parts do not make it */
+function parts(score, given) {
+  const reasons = [...given].sort((a, b) => b.points - a.points);
+  const rest = score - reasons.reduce((sum, { points }) => sum + points, 0);
   return rest === 0 ? reasons : [...reasons, { text: "Not itemised", points: rest }];
 }
 
-/** @param {Item} item */
-function sum(item) {
-  const reasons = parts(item);
+/** @param {Item} item @param {import("./slates.js").Reason[]} given */
+function sum(item, given) {
+  const reasons = parts(item.score, given);
   const most = Math.max(1, ...reasons.map(({ points }) => Math.abs(points)));
   const list = el("ul", { class: "sum" }, ...reasons.map(({ text, points }) => {
     const bar = el("i", { class: points < 0 ? "is-minus" : "" });
@@ -30,13 +31,40 @@ function sum(item) {
   return list;
 }
 
+/** @param {string} words */
+const line = (words) => el("p", { class: "why-line" }, icon("clock"), el("span", {}, words));
+
+/**
+ * Fill in the sum of one place. It is worked out from the sealed record of the slate, when somebody asks.
+ * @param {HTMLElement} place
+ * @param {Item & {slate: Slate}} item
+ */
+async function drawSum(place, item) {
+  if (!item.score) {
+    fill(place, el("p", { class: "why-line" }, icon("clock"), el("span", {}, el("b", {}, "No score."), " This feed is in order of time and uses nothing about you.")), promotionLine(item.promotion));
+    return;
+  }
+  fill(place, line("The slate is ranked again, from its record …"));
+  try {
+    const why = await item.slate.why();
+    const found = why.items.find(({ video }) => video === item.video.video_id);
+    if (!why.agrees || found?.score !== item.score) {
+      fill(place, el("p", { class: "why-line is-promoted" }, icon("cross"), el("span", {}, el("b", {}, "Ranked again, the slate came out otherwise."), " Its record does not explain what was shown.")));
+      return;
+    }
+    fill(place, sum(item, found.reasons), promotionLine(found.promotion));
+  } catch (error) {
+    fill(place, line(error instanceof Error ? error.message : String(error)), promotionLine(item.promotion));
+  }
+}
+
 /** @param {any} promotion */
 function promotionLine(promotion) {
   if (!promotion) {
     return el("p", { class: "why-line" }, icon("unpromoted"), el("span", {}, el("b", {}, "No promotion."), " Nobody raised or lowered this video by hand."));
   }
   return el("p", { class: "why-line is-promoted" }, icon("promoted"),
-    el("span", {}, el("b", {}, "Promoted."), ` ${promotion.reason ?? "A person changed the reach of this video by hand."}`));
+    el("span", {}, el("b", {}, "Promoted."), ` ${promotion.reason || "A person changed the reach of this video by hand."}`));
 }
 
 /** @param {Slate} slate @param {HTMLElement} card */
@@ -64,10 +92,12 @@ export function drawProof(slate, card) {
 
 /**
  * @param {Item & {slate: Slate}} item
- * @param {{onless: () => void, onsettings: () => void, onclose: () => void}} tell
+ * @param {{onless: () => void, onshun: (kind: "mute" | "block") => void, onsettings: () => void, onclose: () => void}} tell
  */
 export function openWhy(item, tell) {
   const { slate } = item;
+  const place = el("div", { class: "why-sum", "aria-live": "polite" });
+  void drawSum(place, item);
   const card = el("section", { class: "proof-card", "aria-live": "polite" });
   const draw = () => drawProof(slate, card);
   draw();
@@ -81,11 +111,12 @@ export function openWhy(item, tell) {
       tell.onclose();
     },
     body: [
-      item.reasons.length || item.score ? sum(item) : el("p", { class: "why-line" }, icon("clock"), el("span", {}, el("b", {}, "No score."), " This feed is in order of time and uses nothing about you.")),
-      promotionLine(item.promotion),
+      place,
       card,
       el("div", { class: "why-acts" },
         el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onless(); } }, "Less like this"),
+        el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onshun("mute"); } }, `Mute @${item.video.creator.handle}`),
+        el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onshun("block"); } }, `Block @${item.video.creator.handle}`),
         el("button", { class: "button", type: "button", onclick: () => { sheet.close(); tell.onsettings(); } }, "Your feed settings")),
     ],
   });
