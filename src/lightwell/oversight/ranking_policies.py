@@ -52,6 +52,9 @@ class PolicyWatch:
             answer = self._client.get(f"{self._url}/api/policies/{entry.digest}")
         except httpx.HTTPError:
             return
+        if answer.is_server_error:
+            # A cell that is away, or starting, is asked again; that it withholds nothing is others' to judge.
+            return
         if answer.status_code != httpx.codes.OK:
             self._raise(key, index, "The cell does not show a ranking policy it adopted", "open", entry, "")
             return

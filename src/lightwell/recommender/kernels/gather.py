@@ -3,7 +3,7 @@
 # The widths of integers are numba's here, which reads no annotations: to mypy they are all of one kind.
 # mypy: disable-error-code="arg-type, assignment, call-overload, no-any-return, operator, return-value"
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from lightwell.recommender.kernels.compiled import (
 )
 
 Array = NDArray[Any]
+
+_STEPS: Final = 2048
 
 
 @kernel(U8S, I8, I4S, U8S)
@@ -192,6 +194,23 @@ def _sorted(scores: Array, videos: Array, size: int, ids: Array) -> Array:
     return order
 
 
+@inner
+def _least(worth: Array, largest: int, wanted: int) -> int:
+    """A positive number that so many values at least reach, or all positive ones: fewer need be sorted then."""
+    shift = 0
+    while largest >> shift >= _STEPS:
+        shift += 1
+    counts = np.zeros(_STEPS, dtype=np.int64)
+    for at in range(worth.size):
+        if worth[at] > 0:
+            counts[worth[at] >> shift] += 1
+    step, reached = _STEPS - 1, counts[_STEPS - 1]
+    while step > 0 and reached < wanted:
+        step -= 1
+        reached += counts[step]
+    return max(np.int64(step) << shift, np.int64(1))
+
+
 @kernel(I4S, I4S, I8, I8, U2S, U8S, U8S, I8)
 def best_neighbours(
     met: Array, table: Array, long: int, other: int, trend: Array, ids: Array, skip: Array, most: int
@@ -210,13 +229,16 @@ def best_neighbours(
     size = 0
     # Two passes: in the first, nothing keeps the processor from waiting for many videos at once.
     worth = np.empty(met.size, dtype=np.int64)
+    largest = np.int64(0)
     for at in range(met.size):
         slot = met[at]
         score = long * np.int64(table[slot + 1]) + other * np.int64(table[slot + 2])
         worth[at] = score * np.int64(trend[np.uint32(table[slot] - 1)]) >> 8
+        largest = max(largest, worth[at])
+    least = _least(worth, largest, most + skip.size)
     for at in range(met.size if most > 0 else 0):
         video, score = np.int32(table[met[at]] - 1), worth[at]
-        if score <= 0:
+        if score < least:
             continue
         if size == most and not _below(scores[0], videos[0], score, video, ids):
             continue
