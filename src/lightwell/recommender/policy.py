@@ -131,7 +131,7 @@ class Filters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     own: bool = True
     again_after: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 30
-    again: Points = 5_000
+    again: Points = 10_000
 
 
 class Diversity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

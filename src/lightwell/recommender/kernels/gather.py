@@ -196,7 +196,7 @@ def _sorted(scores: Array, videos: Array, size: int, ids: Array) -> Array:
 
 @inner
 def _least(worth: Array, largest: int, wanted: int) -> int:
-    """A positive number that so many values at least reach, or all positive ones: fewer need be sorted then."""
+    """A positive number that so many values reach, or all positive ones do: fewer are then sorted."""
     shift = 0
     while largest >> shift >= _STEPS:
         shift += 1
