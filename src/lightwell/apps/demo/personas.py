@@ -32,7 +32,7 @@ class Clip:
     sound_offset_ms: int
 
 
-TURNS_BEFORE = 10
+TURNS_BEFORE = 24
 """Turns after which the taste of some viewers turns, so that their feeds can be seen to follow."""
 
 

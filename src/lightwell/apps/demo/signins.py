@@ -69,7 +69,7 @@ def show_what_to_try(console: Console, deployment: Deployment) -> None:
     tries = (
         f"Watch: sign in at {us} and swipe; tap [green]Checked[/green] for the proof, Why for the reasons.",
         f"Make: {us}/create takes a film from disk or from the camera and sets it to a sound.",
-        f"Compare: {lightwell} demo --feeds --data {deployment.folder}; two tastes turn in minute two.",
+        f"Compare: {lightwell} demo --feeds --data {deployment.folder}; two tastes turn in minute three.",
         f"Follow the monitor: {oversight} counts slates replayed while you swipe.",
         f"Ask as staff abroad for @{DEMO_VIEWER.handle}'s e-mail, see the refusal at {oversight}/access.",
         f"Stop uploads: {lightwell} order suspend uploads --key {key} --cell us --url {oversight}",

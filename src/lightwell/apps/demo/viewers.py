@@ -16,7 +16,7 @@ from lightwell.apps.demo.seed import enter
 
 LIVELY_SECONDS = 0.6
 CALM_SECONDS = 4.0
-LIVELY_TURNS = 20
+LIVELY_TURNS = 40
 _LIKES_FROM = 0.8
 _FOLLOWS_FROM = 0.9
 _SKIPS_BELOW = 0.3
