@@ -43,7 +43,7 @@ bench: .venv/dev.done
 
 # Resolve again; the locks hold versions and hashes, never the address of an index.
 lock: .venv/dev.done
-	for set in run dev; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	for set in run dev bench-peers; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url requirements/$$set.in -o requirements/$$set.lock; done
 
 clean:
