@@ -144,15 +144,26 @@ class Context:
 
     @cached_property
     def evidence(self) -> tuple[Positions, Ints]:
-        """Videos and what each says: watches above or below neutral by age, likes for, hides against."""
+        """Videos and what each says: watches above or below neutral and likes by age, hides against."""
         if not self.personal:
             return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
         taste = self.policy.taste
         values = np.empty(self.watched.size + self.likes.size + self.hides.size, dtype=np.int64)
         values[: self.watched.size] = (self.strength - taste.neutral) * self.recency // ONE
-        values[self.watched.size : self.watched.size + self.likes.size] = taste.like
+        values[self.watched.size : self.watched.size + self.likes.size] = taste.like * self._faded // ONE
         values[self.watched.size + self.likes.size :] = -taste.hide
         return np.concatenate((self.watched, self.likes, self.hides)), values
+
+    @property
+    def _faded(self) -> Ints:
+        """How much is left of each like: as of its watch, or as of the oldest one if it has none here."""
+        if not self.watched.size:
+            return np.full(self.likes.size, ONE, dtype=np.int64)
+        order = self.watched.argsort(kind="stable")
+        ordered = self.watched[order]
+        at = np.maximum(ordered.searchsorted(self.likes, side="right") - 1, 0)
+        left: Ints = np.where(ordered[at] == self.likes, self.recency[order[at]], self.recency[0])
+        return left
 
     @cached_property
     def creator_tastes(self) -> Tastes:

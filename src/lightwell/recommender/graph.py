@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.recommender.integers import Ints
-from lightwell.recommender.kernels.compiled import I8, I8S, inner, kernel
+from lightwell.recommender.kernels.compiled import I8, I8S, inner, kernel, warm
 
 _MOST_WATCHES = 200
 _MOST_WEIGHT = 127
@@ -38,6 +38,9 @@ def build_graph(viewer: Ints, video: Ints, weight: Ints, *, videos: int, most: i
         weight = floor(127 * sum(w_i * w_j) / (floor(sqrt(n_i * n_j)) + shrink)), n = sum of squares over
         the viewers of each; edges of weight 0 are left out; equal weights are ordered by position.
     """
+    # The kernel takes these types only, whatever columns come in; and it is ready before it is called.
+    warm()
+    viewer, video, weight = (np.asarray(column, dtype=np.int64) for column in (viewer, video, weight))
     viewer, video, weight = _cap_viewers(viewer, video, weight)
     norm = np.zeros(videos, dtype=np.int64)
     np.add.at(norm, video, weight * weight)

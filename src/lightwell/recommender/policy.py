@@ -85,7 +85,7 @@ class Taste(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     neutral: the strength of a watch that says nothing; below it a watch counts against.
     finish, skip: strengths from which a watch counts as "to the end", and up to which as "skipped", in words.
-    half_life: watches after which an older watch counts half.
+    half_life: watches after which an older watch counts half, and a like of it too.
     *_half: the liking that earns half of the weight.
     graph_long, graph_other: what an edge of the item graph counts from a video watched long or liked, and
         from any other that was shown: that it was is itself weak evidence (only with a ranker).

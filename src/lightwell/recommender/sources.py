@@ -31,15 +31,16 @@ def promoted(context: Context) -> Positions:
 
 
 def followed(context: Context) -> Positions:
-    """Newest videos of followed creators, an equal number from each."""
+    """Newest videos of followed creators that were not seen, an equal number from each."""
     limits = context.policy.limits
-    return _newest(context, _of_creators(context, context.follows, limits.per_creator), limits.follows)
+    videos = _of_creators(context, context.follows, limits.per_creator, context.seen)
+    return _newest(context, videos, limits.follows)
 
 
 def all_followed(context: Context) -> Positions:
     """All videos of followed creators, for the tab that shows nothing else."""
     seen_and_wanted = context.policy.limits.follows + context.seen.size + context.inputs.request.k
-    videos = _of_creators(context, context.follows, context.tables.size)
+    videos = _of_creators(context, context.follows, context.tables.size, context.seen[:0])
     return _newest(context, videos, seen_and_wanted)
 
 
@@ -49,30 +50,31 @@ def co_watched(context: Context) -> Positions:
 
 
 def by_creator(context: Context) -> Positions:
-    """Newest videos of the creators the viewer likes best."""
+    """Newest unseen videos of the creators the viewer likes best."""
     limits = context.policy.limits
     liked = kernels.measure.liked_best(*context.creator_tastes, limits.creators)
-    return _of_creators(context, liked, limits.per_creator)
+    return _of_creators(context, liked, limits.per_creator, context.seen)
 
 
 def by_tag(context: Context) -> Positions:
-    """Newest videos with the hashtags the viewer likes best."""
+    """Newest unseen videos with the hashtags the viewer likes best."""
     limits, tables = context.policy.limits, context.tables
     liked = kernels.measure.liked_best(*context.tag_tastes, limits.tags)
     found: Positions = kernels.gather.of_tags(
         tables.by_tag_starts, tables.by_tag, liked, limits.per_tag, tables.base_size,
-        tables.tag_starts, tables.tag,
+        tables.tag_starts, tables.tag, tables.ids, context.seen,
     )  # fmt: skip
     return found
 
 
 def by_sound(context: Context) -> Positions:
-    """Newest videos with the sounds the viewer likes best."""
+    """Newest unseen videos with the sounds the viewer likes best."""
     limits, tables = context.policy.limits, context.tables
     liked = kernels.measure.liked_best(*context.sound_tastes, limits.sounds)
     found: Positions = kernels.gather.of_rows(
-        tables.by_sound_starts, tables.by_sound, liked, limits.per_sound, tables.base_size, tables.sound
-    )
+        tables.by_sound_starts, tables.by_sound, liked, limits.per_sound, tables.base_size, tables.sound,
+        tables.ids, context.seen,
+    )  # fmt: skip
     return found
 
 
@@ -112,11 +114,12 @@ def seen_long_ago(context: Context) -> Positions:
     return context.seen_long_ago
 
 
-def _of_creators(context: Context, creators: Positions, most: int) -> Positions:
+def _of_creators(context: Context, creators: Positions, most: int, skip: Ids) -> Positions:
     tables = context.tables
     found: Positions = kernels.gather.of_rows(
-        tables.by_creator_starts, tables.by_creator, creators, most, tables.base_size, tables.creator
-    )
+        tables.by_creator_starts, tables.by_creator, creators, most, tables.base_size, tables.creator,
+        tables.ids, skip,
+    )  # fmt: skip
     return found
 
 

@@ -239,13 +239,21 @@ def test_membership_is_that_of_a_set(members: set[int], wanted: list[int]) -> No
     st.lists(st.integers(-1, 8), min_size=VIDEOS, max_size=VIDEOS),
     st.sets(st.integers(0, 8)),
     st.integers(0, 4),
+    st.sets(positions),
 )
 def test_rows_give_their_heads_and_all_that_were_added(
-    table: list[list[int]], column: list[int], rows: set[int], most: int
+    table: list[list[int]], column: list[int], rows: set[int], most: int, seen: set[int]
 ) -> None:
     starts, flat = rows_of(table)
-    found = gather.of_rows(starts, i4(flat), i4(sorted(rows)), most, 30, i4(column))
-    heads = [video for row in sorted(rows) if row < len(table) for video in table[row][:most]]
+    ids = np.arange(VIDEOS, dtype=np.uint64) * np.uint64(3)
+    skip = np.array(sorted(3 * video for video in seen), dtype=np.uint64)
+    found = gather.of_rows(starts, i4(flat), i4(sorted(rows)), most, 30, i4(column), ids, skip)
+    heads = [
+        video
+        for row in sorted(rows)
+        if row < len(table)
+        for video in [video for video in table[row] if video not in seen][:most]
+    ]
     added = [at for at in range(30, VIDEOS) if column[at] in rows]
     assert found.tolist() == [*added, *heads]
 

@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -73,8 +74,12 @@ def warm() -> None:
     """
     if _warm:
         return
-    for made, arguments in _KERNELS:
-        if not made.signatures:
-            made.compile(arguments)
-        made.disable_compile()
-    _warm.append(True)
+    # Requests and the reader of snapshots may come here at once: the second waits for the first.
+    with global_compiler_lock:
+        if _warm:
+            return
+        for made, arguments in _KERNELS:
+            if not made.signatures:
+                made.compile(arguments)
+            made.disable_compile()
+        _warm.append(True)

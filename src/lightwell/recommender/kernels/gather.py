@@ -277,8 +277,44 @@ def best(videos: Array, given: Array, ids: Array, most: int) -> Array:
     return _sorted(scores, kept, size, ids)
 
 
-@kernel(I8S, I4S, I4S, I8, I8, I4S)
-def of_rows(starts: Array, members: Array, rows: Array, most: int, base_size: int, column: Array) -> Array:
+@inner
+def _heads(
+    starts: Array, members: Array, rows: Array, most: int, ids: Array, skip: Array, found: Array, count: int
+) -> int:
+    """Add the newest of each list, at most so many, without those to skip; how many there are then."""
+    for at in range(rows.size):
+        left = most if rows[at] < starts.size - 1 else 0
+        member = starts[rows[at]] if left else 0
+        while left > 0 and member < starts[rows[at] + 1]:
+            if not _has(skip, ids[members[member]]):
+                found[count] = members[member]
+                count += 1
+                left -= 1
+            member += 1
+    return count
+
+
+@inner
+def _room(starts: Array, rows: Array, most: int) -> int:
+    """How many videos the heads of some lists have at most."""
+    count = 0
+    for at in range(rows.size):
+        if rows[at] < starts.size - 1:
+            count += min(starts[rows[at] + 1] - starts[rows[at]], most)
+    return count
+
+
+@kernel(I8S, I4S, I4S, I8, I8, I4S, U8S, U8S)
+def of_rows(
+    starts: Array,
+    members: Array,
+    rows: Array,
+    most: int,
+    base_size: int,
+    column: Array,
+    ids: Array,
+    skip: Array,
+) -> Array:
     """The newest videos of some creators or sounds: the head of each one's list, and all that were added.
 
     Args:
@@ -286,38 +322,27 @@ def of_rows(starts: Array, members: Array, rows: Array, most: int, base_size: in
         rows: ascending.
         most: how many of each list.
         column: the row of every video; those from `base_size` on stand in no list and are looked through.
+        ids: by position.
+        skip: ids that a list's head is not to be filled with, ascending.
     """
-    count = 0
-    for at in range(rows.size):
-        if rows[at] < starts.size - 1:
-            count += min(starts[rows[at] + 1] - starts[rows[at]], most)
-    found = np.empty(count + column.size - base_size, dtype=np.int32)
+    found = np.empty(_room(starts, rows, most) + column.size - base_size, dtype=np.int32)
     count = 0
     if rows.size:
         for video in range(base_size, column.size):
             if _has(rows, column[video]):
                 found[count] = video
                 count += 1
-    for at in range(rows.size):
-        if rows[at] < starts.size - 1:
-            begin = starts[rows[at]]
-            for member in range(begin, min(starts[rows[at] + 1], begin + most)):
-                found[count] = members[member]
-                count += 1
-    return found[:count]
+    return found[: _heads(starts, members, rows, most, ids, skip, found, count)]
 
 
-@kernel(I8S, I4S, I4S, I8, I8, I8S, I4S)
+@kernel(I8S, I4S, I4S, I8, I8, I8S, I4S, U8S, U8S)
 def of_tags(
-    starts: Array, members: Array, rows: Array, most: int, base_size: int, tag_starts: Array, tag: Array
-) -> Array:
+    starts: Array, members: Array, rows: Array, most: int, base_size: int, tag_starts: Array, tag: Array,
+    ids: Array, skip: Array,
+) -> Array:  # fmt: skip
     """The newest videos with some hashtags; as `of_rows`, for videos that have several."""
     videos = tag_starts.size - 1
-    count = 0
-    for at in range(rows.size):
-        if rows[at] < starts.size - 1:
-            count += min(starts[rows[at] + 1] - starts[rows[at]], most)
-    found = np.empty(count + videos - base_size, dtype=np.int32)
+    found = np.empty(_room(starts, rows, most) + videos - base_size, dtype=np.int32)
     count = 0
     if rows.size:
         for video in range(base_size, videos):
@@ -326,13 +351,7 @@ def of_tags(
                     found[count] = video
                     count += 1
                     break
-    for at in range(rows.size):
-        if rows[at] < starts.size - 1:
-            begin = starts[rows[at]]
-            for member in range(begin, min(starts[rows[at] + 1], begin + most)):
-                found[count] = members[member]
-                count += 1
-    return found[:count]
+    return found[: _heads(starts, members, rows, most, ids, skip, found, count)]
 
 
 @kernel(I4S, I8S, TO_I4S)
