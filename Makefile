@@ -12,13 +12,13 @@ setup: .venv/run.done
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Lightwell needs Python 3.11 or later; set PYTHON=..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing what Lightwell runs on (a minute the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/run.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.done: requirements/dev.lock .venv/run.done
 	@echo "Installing what the tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.lock
 	@touch $@
 
 demo: setup
@@ -26,7 +26,7 @@ demo: setup
 	@$(BIN)/lightwell demo --data $(DATA)
 
 test: .venv/dev.done
-	@tools/system.sh bwrap chromium postgres golang nats || true
+	@tools/system.sh bwrap chromium postgres golang nats ip softhsm || true
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev.done
@@ -44,7 +44,7 @@ bench: .venv/dev.done
 # Resolve again; the locks hold versions and hashes, never the address of an index.
 lock: .venv/dev.done
 	for set in run dev bench-peers; do $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url requirements/$$set.in -o requirements/$$set.lock; done
+	  --no-header --no-annotate --no-emit-index-url --override requirements/override.txt requirements/$$set.in -o requirements/$$set.lock; done
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -75,10 +75,12 @@ def made_arrays(videos: int, seed: int = 1) -> dict[str, Any]:
         "tags": _words("tag", topics),
         "topics": _words("tag", topics),
         "regions": Words.of(["us"]),
+        "audiences": Words.of([""]),
         "creator": draw.integers(0, makers, videos),
         "sound": draw.integers(0, sounds, videos),
         "topic": topic,
         "region": np.zeros(videos, dtype=np.int64),
+        "audience": np.zeros(videos, dtype=np.int64),
         "published": now - 3600 - age,
         "duration": np.clip(draw.lognormal(DURATION_MU, DURATION_SIGMA, videos), 1_000, 600_000).astype(
             np.int64

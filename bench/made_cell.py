@@ -193,7 +193,14 @@ class Tastes:
 def _account(cell: Cell, session: Any, account_id: str) -> dict[str, Any]:
     email = f"{account_id}@example.org"
     sealed = {
-        column: cell.vault.seal(session, account_id, "accounts", column, account_id, email.encode())
+        column: cell.vault.seal(
+            session,
+            account_id,
+            "accounts",
+            column,
+            account_id,
+            b"1994-05-17" if column == "birthday" else email.encode(),
+        )
         for column in _SEALED
     }
     return {

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from lightwell.wire.tlog_proof import TlogProof
 from lightwell.wire.witnessing import encode_request
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from sample_entries import AT, DIGEST, sample_entries  # noqa: E402  beside this file, however it is loaded
+
 # Keys of these vectors only: their seeds are published here and sign nothing else.
 LOG = SigningKey.generate("lightwell/us", hashlib.sha256(b"conformance log").digest())
 WITNESS = SigningKey.generate(
@@ -25,8 +29,6 @@ WITNESS = SigningKey.generate(
 MLDSA_WITNESS = SigningKey.generate(
     "witness.example/w6", hashlib.sha256(b"conformance ML-DSA witness").digest(), MLDSA_COSIGNATURE
 )
-DIGEST = hashlib.sha256(b"conformance").hexdigest()
-AT = 1_700_000_040
 
 
 def canonical_vectors() -> dict[str, Any]:
@@ -65,65 +67,11 @@ def canonical_vectors() -> dict[str, Any]:
     }
 
 
-def sample_entries() -> list[entries.Entry]:
-    """One entry of each kind."""
-    request, transfer, order = "00000000000000aa", "00000000000000bb", "00000000000000cc"
-    minute = entries.minute(AT)
-    fields = ["user.contact.email", "user.contact.phone_number"]
-    return [
-        entries.AgreementAdopted(
-            at=AT, agreement="us-2022-draft", version=1, digest=DIGEST, roster_digest=DIGEST
-        ),
-        entries.PolicyAdopted(at=AT, digest=DIGEST, approvals=2),
-        entries.SnapshotPublished(
-            at=AT, snapshot=DIGEST, events=DIGEST, settings=DIGEST, code=DIGEST, videos=60
-        ),
-        entries.VideoPublished(at=minute, commitment=DIGEST),
-        entries.SlateServed(at=minute, commitment=DIGEST, snapshot=DIGEST, policy=DIGEST),
-        entries.AccessRequested(
-            at=minute, request=request, place="sg", role="analyst", fields=fields, purpose="support"
-        ),
-        entries.AccessDecided(
-            at=minute,
-            request=request,
-            outcome="refused",
-            reason="outside-region",
-            place="sg",
-            role="analyst",
-            approvals=0,
-            expires_at=0,
-        ),
-        entries.AccessUsed(at=minute, request=request, fields=fields[:1]),
-        entries.AccessEnded(at=minute, request=request, why="expired"),
-        entries.RecordsOpened(at=minute, by="cleanroom-us", reason="replay", count=100),
-        entries.TransferSent(
-            at=AT, transfer=transfer, flow="public-video", peer="sg", digest=DIGEST, size=1_234_567
-        ),
-        entries.TransferReceived(
-            at=AT, transfer=transfer, flow="public-video", peer="us", digest=DIGEST, size=1_234_567
-        ),
-        entries.TransferRefused(at=AT, transfer=transfer, flow="none", peer="sg", reason="no-such-flow"),
-        entries.ConnectionRefused(at=AT, process="web", reason="not-on-the-list"),
-        entries.OrderTaken(
-            at=AT, order=order, verb="suspend", scope="uploads", digest=DIGEST, signer="authority.example"
-        ),
-        entries.OrderRefused(at=AT, digest=DIGEST, reason="bad-signature"),
-        entries.OrderEffective(at=AT, order=order, process="web"),
-        entries.PolicyProposed(
-            at=minute, policy=DIGEST, version=1, promotions=1, role="board", seat="Board member 1"
-        ),
-        entries.PromotionListed(
-            at=minute, policy=DIGEST, promotion=DIGEST, raises=True, start=AT, end=AT + 3600, ceiling=10_000
-        ),
-        entries.PolicyApproved(at=minute, policy=DIGEST, role="partner", seat="Partner", signature="ab" * 64),
-    ]
-
-
 def entry_vectors() -> dict[str, Any]:
     """Each kind's canonical text and leaf hash, one unknown kind, and texts that are no entry."""
     found = [entries.encode(entry) for entry in sample_entries()]
     unknown = canonical.encode({"kind": "MadeLater", "v": 1, "anything": [1, 2]})
-    wrong = plain(sample_entries()[4])
+    wrong = plain(sample_entries()[5])
     refused: list[Any] = [[], {}, {"kind": "SlateServed"}, wrong | {"at": AT + 1}, wrong | {"viewer": "x"}]
     return {
         "valid": [{"text": data.decode(), "leaf_hash": merkle.leaf_hash(data).hex()} for data in found],

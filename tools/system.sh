@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what Lightwell uses of the system, where this user may; otherwise say in one line what is missing.
-# Usage: tools/system.sh bwrap|chromium|postgres|golang ...
+# Usage: tools/system.sh bwrap|chromium|postgres|softhsm|golang ...
 set -u
 missing=""
 for want in "$@"; do
@@ -8,7 +8,9 @@ for want in "$@"; do
     bwrap) command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap" ;;
     chromium) [ -x /usr/bin/chromium ] || missing="$missing chromium" ;;
     postgres) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql" ;;
+    ip) command -v ip >/dev/null 2>&1 || missing="$missing iproute2" ;;
     nats) command -v nats-server >/dev/null 2>&1 || missing="$missing nats-server" ;;
+    softhsm) command -v softhsm2-util >/dev/null 2>&1 || missing="$missing softhsm2" ;;
     # Go itself comes with the tests' packages; this is the library the independent verifier is built on.
     golang) [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || missing="$missing golang-golang-x-mod-dev" ;;
   esac

@@ -71,7 +71,7 @@ def test_viewer_watches_likes_and_sees_the_verified_mark(enter: Enter, viewer: t
     expect(card).to_have_text(re.compile(r"is entry [\d,]+ of the us ledger"), timeout=30_000)
     expect(page.locator(".sheet")).to_contain_text("No promotion.")
     card.get_by_role("link").click()
-    expect(page.locator(".notice.is-proof")).to_have_text(re.compile(r"All \d steps held"), timeout=30_000)
+    expect(page.locator(".notice.is-proof")).to_have_text(re.compile(r"All \d+ steps held"), timeout=30_000)
     page.goto("/me")
     expect(page.locator("#own-viewer .figures")).to_contain_text("1liked")
 

@@ -19,7 +19,9 @@ def fresh_key(name: str) -> SigningKey:
     return SigningKey.generate(name, secrets.token_bytes(32))
 
 
-def found_cell(folder: Path, database_url: str, name: str = "us", seats: list[Seat] | None = None) -> Cell:
+def found_cell(
+    folder: Path, database_url: str, name: str = "us", seats: list[Seat] | None = None, keys: str = "file"
+) -> Cell:
     """Create keys, roster, settings and tables of a cell, adopt its ranking policy, and open it.
 
     Args:
@@ -27,9 +29,10 @@ def found_cell(folder: Path, database_url: str, name: str = "us", seats: list[Se
         database_url: an empty database.
         name: the cell's name and region.
         seats: further seats of the roster, such as an authority or another cell's gateway.
+        keys: where its root keys are.
     """
     folder.mkdir(parents=True)
-    vault = KeyVault.create(folder, name)
+    vault = KeyVault.create(folder, name, keys)
     cleanroom = fresh_key(f"cleanroom-{name}")
     own = [
         Seat("ledger", f"lightwell/{name}", vault.signing_key("ledger").verifier().vkey(), name),
@@ -46,6 +49,7 @@ def found_cell(folder: Path, database_url: str, name: str = "us", seats: list[Se
             url="http://127.0.0.1:1",
             folder=folder,
             database=database_url,
+            keys=keys,
             cleanroom_vkey=cleanroom.verifier().vkey(),
         )
     )

@@ -42,6 +42,7 @@ class SeenCell:
         self.files: dict[str, bytes] = {}
         self.entries: list[bytes] = []
         self.records: dict[str, dict[str, str]] = {}
+        self.withdrawals: dict[str, dict[str, str]] = {}
         self.sources: dict[tuple[str, str], bytes] = {}
         self.agreement = (AGREEMENTS / "us-2022-draft.toml").read_text("utf-8")
         self.roster = ""
@@ -95,7 +96,20 @@ class SeenCell:
             at=int(time.time()), snapshot=digest, events="0" * 64, settings="1" * 64, code="2" * 64, videos=60
         )
 
-    def slate(self, number: int) -> entries.SlateServed:
+    def withdraw(self, video: str, *, at: int | None = None, opens: bool = True) -> int:
+        """Take a video back; return the index of the entry, which the cell may not open."""
+        opening = hashlib.sha256(b"withdrawal of " + video.encode()).digest()[:16]
+        committed = commitment.commit("withdrawal", opening, entries.withdrawal_digest(video)).hex()
+        if opens:
+            self.withdrawals[committed] = {
+                "commitment": committed,
+                "video": video,
+                "opening": opening.hex(),
+            }
+        stated = int(time.time()) if at is None else at
+        return self.add(entries.VideoWithdrawn(at=entries.minute(stated), commitment=committed))
+
+    def slate(self, number: int, withdrawn: list[str] | None = None) -> entries.SlateServed:
         """Rank one request and keep its record; return its entry, not added yet."""
         inputs = SlateInputs(
             cell=self.name,
@@ -104,6 +118,7 @@ class SeenCell:
             seed=f"{number:032x}",
             request=Request(hour=worlds.HOUR),
             viewer=worlds.fan(worlds.TOPICS[number % 6]),
+            withdrawn=withdrawn or [],
         )
         slate = slate_bytes(rank(self.snapshot, worlds.POLICY, inputs).slate)
         opening = hashlib.sha256(b"opening %d" % number).digest()
@@ -168,6 +183,10 @@ class SeenCell:
             found_records = [self.records[one] for one in wanted if one in self.records]
             missing = [one for one in wanted if one not in self.records]
             return 200, msgspec.json.encode({"records": found_records, "missing": missing})
+        if parts.path == "/cleanroom/withdrawals":
+            wanted = parse_qs(parts.query)["commitments"][0].split(",")
+            opened = [self.withdrawals[one] for one in wanted if one in self.withdrawals]
+            return 200, msgspec.json.encode({"withdrawals": opened})
         if parts.path.startswith("/cleanroom/"):
             _, _, kind, digest = parts.path.split("/")
             source = self.sources.get((kind, digest))

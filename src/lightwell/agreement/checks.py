@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from lightwell.agreement.access_check import access_at_home
+from lightwell.agreement.adoption_check import agreement_signed
+from lightwell.agreement.aggregate_check import aggregates_private
+from lightwell.agreement.emergency_check import emergency_reviewed
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
 from lightwell.agreement.flow_checks import gateway_logged, protected_refused, published_only, transfers_pair
@@ -20,12 +23,19 @@ def slates_replay(case: Case) -> Finding:
     for index, what in case.evidence.unnamed:
         breaches.add(index, f"a slate was served under a {what} that no earlier entry names")
     served = set(case.evidence.slates)
-    outcomes = {index: outcome for index, outcome in case.verdicts.items() if index in served}
+    # Of a slate older than its snapshot is kept, no replay can say anything any more.
+    outcomes = {
+        index: outcome
+        for index, outcome in case.verdicts.items()
+        if index in served and outcome != "not-kept"
+    }
     words = {
         "differs": "running the slate again gives another slate",
         "missing": "the slate's record is missing",
         "unopened": "the slate's record does not open its commitment",
         "snapshot-missing": "the snapshot the slate was ranked from is missing",
+        "withdrawal-unproven": "the slate leaves out a video as withdrawn that no entry takes back",
+        "withdrawn-shown": "the slate shows a video that was taken back before",
     }
     for index, outcome in outcomes.items():
         if outcome != "identical":
@@ -46,6 +56,9 @@ def in_region(case: Case) -> Finding:
     for index, entry in case.evidence.of(kinds.AccessDecided):
         if entry.outcome == "granted" and entry.place != case.region:
             breaches.add(index, f"protected data was opened to a viewer in {entry.place}")
+    for index, opened in case.evidence.of(kinds.AccessOpened):
+        if opened.place != case.region:
+            breaches.add(index, f"an emergency opened protected data to a viewer in {opened.place}")
     for index, sent in case.evidence.of(kinds.TransferSent):
         if case.agreement.flow(sent.flow) is None:
             breaches.add(index, f"a message left under `{sent.flow}`, which is no flow of the agreement")
@@ -134,10 +147,13 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "gateway-logged": gateway_logged,
     "transfers-pair": transfers_pair,
     "access-at-home": access_at_home,
+    "emergency-reviewed": emergency_reviewed,
+    "aggregates-private": aggregates_private,
     "slates-replay": slates_replay,
     "policy-approved": policy_approved,
     "board-seated": board_seated,
     "monitor-admitted": monitor_admitted,
     "orders-obeyed": orders_obeyed,
+    "agreement-signed": agreement_signed,
     "nothing-recorded": nothing_recorded,
 }

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from lightwell.agreement.model import Agreement
 from lightwell.agreement.roster import Seat
+from lightwell.agreement.signing import Settled
 from lightwell.wire import entries as kinds
 
 Kind = TypeVar("Kind", bound=kinds.Fact)
@@ -76,6 +77,7 @@ class Case(Struct, frozen=True):
         roster: who holds which key, or None if it was not fetched.
         now: seconds since the epoch, at least the newest entry's.
         cell: its name, as signed papers name it; empty if it is called like its region.
+        held: agreement and roster by the index of the entry that adopted them, as far as they are at hand.
     """
 
     agreement: Agreement
@@ -87,3 +89,4 @@ class Case(Struct, frozen=True):
     roster: Sequence[Seat] | None
     now: int
     cell: str = ""
+    held: Mapping[int, Settled] = {}

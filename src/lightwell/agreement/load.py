@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -13,6 +14,7 @@ from lightwell.agreement.locate import Path, line_of, path_of
 from lightwell.agreement.model import Agreement
 from lightwell.agreement.validate import findings
 from lightwell.wire import canonical
+from lightwell.wire.shapes import settle
 
 
 class AgreementError(ValueError):
@@ -27,6 +29,9 @@ class AgreementError(ValueError):
         self.reason = reason
 
 
+settle(Agreement)
+
+
 def parse(text: str) -> Agreement:
     """Read an agreement file.
 
@@ -39,15 +44,33 @@ def parse(text: str) -> Agreement:
     Raises:
         AgreementError: the first thing that is wrong, with its line.
     """
-    data = parse_toml(text)
-    try:
-        found = msgspec.convert(data, Agreement)
-    except msgspec.ValidationError as error:
-        reason, path = explain_mismatch(str(error))
-        raise AgreementError(line_of(text, path), reason) from None
-    for path, reason in findings(found):
-        raise AgreementError(line_of(text, path), reason)
+    found, wrong = examine(text)
+    if found is None:
+        raise wrong[0]
     return found
+
+
+def examine(text: str) -> tuple[Agreement | None, list[AgreementError]]:
+    """Read an agreement file and say everything that is wrong with it.
+
+    Args:
+        text: as for `parse`.
+
+    Returns:
+        The agreement and no error, or None and every error in the order of the lines. References are only
+        looked at when all keys and types are right, and nothing else when the text is not TOML.
+    """
+    try:
+        data = parse_toml(text)
+    except AgreementError as error:
+        return None, [error]
+    wrong = [AgreementError(line_of(text, path), reason) for path, reason in mismatches(data, Agreement)]
+    if not wrong:
+        found = msgspec.convert(data, Agreement)
+        wrong = [AgreementError(line_of(text, path), reason) for path, reason in findings(found)]
+        if not wrong:
+            return found, []
+    return None, sorted(wrong, key=lambda error: error.line)
 
 
 def parse_toml(text: str) -> dict[str, Any]:
@@ -66,6 +89,35 @@ def digest(agreement: Agreement) -> str:
     Comments and layout of the file do not count, every value does.
     """
     return hashlib.sha256(canonical.encode(msgspec.to_builtins(agreement))).hexdigest()
+
+
+def mismatches(value: object, kind: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield where TOML values do not fit a type, each as a path and a sentence.
+
+    Args:
+        value: as `parse_toml` gave it.
+        kind: a Struct, a list of such, or anything that msgspec converts to.
+        path: where the value stands.
+    """
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        known = {field.name: field for field in msgspec.structs.fields(kind)}
+        for name in value.keys() - known.keys():
+            yield (*path, name), f"Unknown key `{name}`."
+        for name, field in known.items():
+            if name in value:
+                yield from mismatches(value[name], field.type, (*path, name))
+            elif field.required:
+                yield path, f"The key `{name}` is missing."
+    elif get_origin(kind) is list and isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from mismatches(each, get_args(kind)[0], (*path, index))
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            reason, _, _ = str(error).partition(" - at ")
+            name = next((part for part in reversed(path) if isinstance(part, str)), "the file")
+            yield path, f"`{name}`: {reason[:1].lower()}{reason[1:]}."
 
 
 def explain_mismatch(message: str) -> tuple[str, Path]:

@@ -7,6 +7,8 @@ import re
 Path = tuple[str | int, ...]
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-\"]+)\s*\]\]?")
+# What an array is made of: strings whole, brackets, commas, remarks, and everything else.
+_TOKEN = re.compile(r"""\"(?:[^"\\]|\\.)*\"|'[^']*'|[\[\]{},]|\#.*|[^\s\[\]{},"'#]+""")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-\"]+(?:\.[A-Za-z0-9_\-\"]+)*)\s*=")
 
 
@@ -21,8 +23,8 @@ def path_of(place: str) -> Path:
 def line_of(text: str, path: Path) -> int:
     """Find the line (from 1) of the deepest part of a path that the text shows.
 
-    A path into an inline table or a long array gives the line where that value begins, unless the last
-    part is a string that stands on a later line of the same value.
+    A path to an item of an array gives the item's own line, a path into an inline table the line on which
+    that table's key stands.
     """
     places = _scan(text)
     for length in range(len(path), 0, -1):
@@ -39,7 +41,11 @@ def _scan(text: str) -> dict[Path, int]:
     counts: dict[Path, int] = {}
     table: Path = ()
     fence = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = text.splitlines()
+    array_ends = 0
+    for number, line in enumerate(lines, start=1):
+        if number <= array_ends:
+            continue
         if fence:
             if fence in line:
                 fence = ""
@@ -55,10 +61,39 @@ def _scan(text: str) -> dict[Path, int]:
             places.setdefault((*table, *names), number)
             for inner in re.findall(r"[{,]\s*([A-Za-z0-9_\-]+)\s*=", line[key.end() :]):
                 places.setdefault((*table, *names, inner), number)
+            if line[key.end() :].lstrip().startswith("["):
+                items, array_ends = _items(lines, number, key.end())
+                for index, place in enumerate(items):
+                    places.setdefault((*table, *names, index), place)
+                continue
         for mark in ('"""', "'''"):
             if line.count(mark) % 2:
                 fence = mark
     return places
+
+
+def _items(lines: list[str], number: int, start: int) -> tuple[list[int], int]:
+    """Return the line of each item of the array that begins on a line, and the line on which it ends."""
+    found: list[int] = []
+    depth, fresh = 0, False
+    for place in range(number, len(lines) + 1):
+        for part in _TOKEN.findall(lines[place - 1][start:]):
+            if part.startswith("#"):
+                break
+            if fresh and part not in ",]":
+                found.append(place)
+                fresh = False
+            if part in "[{":
+                depth += 1
+                fresh = fresh or depth == 1
+            elif part in "]}":
+                depth -= 1
+                if not depth:
+                    return found, place
+            elif part == "," and depth == 1:
+                fresh = True
+        start = 0
+    return found, len(lines)
 
 
 def _enter(name: str, *, array: bool, counts: dict[Path, int]) -> Path:

@@ -7,22 +7,13 @@ from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
+from lightwell.agreement.access_terms import Access, ProcessRule
+from lightwell.agreement.figures import Limits, Origin
+
 Residency = Literal["protected", "interop", "public"]
 _STRICTNESS: Final[tuple[str, ...]] = get_args(Residency)
-Action = Literal[
-    "use_own",
-    "rank",
-    "train",
-    "transcode",
-    "replay",
-    "cross",
-    "ask",
-    "approve",
-    "read_granted",
-]
-ProcessAction = Literal["rank", "train", "transcode", "replay"]
+PartyRole = Literal["operator", "parent", "partner", "authority", "board"]
 Verb = Literal["restrict", "suspend", "stay", "lift", "extend", "delete", "divest", "inspect"]
-Origin = Literal["our choice", "public statement"]
 Check = Literal[
     "protected-refused",
     "published-only",
@@ -30,20 +21,33 @@ Check = Literal[
     "gateway-logged",
     "transfers-pair",
     "access-at-home",
+    "emergency-reviewed",
+    "aggregates-private",
     "slates-replay",
     "policy-approved",
     "board-seated",
     "monitor-admitted",
     "orders-obeyed",
+    "agreement-signed",
     "nothing-recorded",
 ]
+
+
+class Source(Struct, frozen=True, forbid_unknown_fields=True):
+    """A public statement that terms rest on: who made it, what it is called, when, and where it stands."""
+
+    id: str
+    by: str
+    title: str
+    date: str
+    where: str = ""
 
 
 class Party(Struct, frozen=True, forbid_unknown_fields=True):
     """One side of the agreement, and where it sits (a region, or an excluded place)."""
 
     id: str
-    role: Literal["operator", "parent", "partner", "authority", "board"]
+    role: PartyRole
     name: str
     place: str
 
@@ -74,7 +78,7 @@ class CategoryClass(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Flow(Struct, frozen=True, forbid_unknown_fields=True):
-    """One named, typed, limited stream through the gateway between two regions.
+    """One named, typed, limited stream through the gateway between regions: from the first, or both ways.
 
     `message` names the closed message type; `fields`, when given, is the exact list of its field
     names. Sizes are bytes; the daily budget counts per sending cell and peer.
@@ -98,47 +102,9 @@ class Flow(Struct, frozen=True, forbid_unknown_fields=True):
 
     def joins(self, source: str, target: str) -> bool:
         """Say whether this flow runs from region `source` to region `target`."""
-        here, there = self.between
-        return (source, target) == (here, there) or (self.both_ways and (source, target) == (there, here))
-
-
-class ProcessRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """What one process of the cell may do with which categories, and for which one purpose."""
-
-    role: str
-    action: ProcessAction
-    purpose: str
-    categories: list[str]
-    why: str
-    terms: list[str]
-
-
-class OwnRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """People use their own data: the purpose code, and the categories it reaches."""
-
-    purpose: str
-    categories: list[str]
-    why: str
-    terms: list[str]
-
-
-class StaffRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who of the staff may ask, who may approve, for which purposes, and which fields a grant may name."""
-
-    roles: list[str]
-    approver_roles: list[str]
-    purposes: list[str]
-    categories: list[str]
-    why: str
-    terms: list[str]
-
-
-class Access(Struct, frozen=True, forbid_unknown_fields=True):
-    """All access rules; what they do not allow is refused."""
-
-    own: OwnRule
-    staff: StaffRule
-    processes: list[ProcessRule]
+        if source == target or source not in self.between or target not in self.between:
+            return False
+        return self.both_ways or source == self.between[0]
 
 
 class Approval(Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,30 +127,6 @@ class Power(Struct, frozen=True, forbid_unknown_fields=True):
     terms: list[str]
 
 
-class Figure(Struct, frozen=True, forbid_unknown_fields=True):
-    """One number of the agreement, with its unit and where it is from."""
-
-    value: int
-    unit: str
-    origin: Origin
-    note: str
-
-
-class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Every figure that a control counts against."""
-
-    max_grant_minutes: Figure
-    max_grant_minutes_per_day: Figure
-    max_grant_fields: Figure
-    order_effect_seconds: Figure
-    transfer_pairing_seconds: Figure
-    promotion_share_per_mille: Figure
-    report_period_days: Figure
-    refused_transfer_report_days: Figure
-    record_years: Figure
-    min_board_seats: Figure
-
-
 class Deadline(Struct, frozen=True, forbid_unknown_fields=True):
     """A day count that an order or a duty starts."""
 
@@ -196,8 +138,39 @@ class Deadline(Struct, frozen=True, forbid_unknown_fields=True):
     terms: list[str]
 
 
+class Report(Struct, frozen=True, forbid_unknown_fields=True):
+    """A report that is owed: by whom to whom, how often, how soon after, and what it must hold."""
+
+    id: str
+    title: str
+    by: PartyRole
+    to: PartyRole
+    every_days: int
+    within_days: int
+    contents: list[str]
+    origin: Origin
+    note: str
+    terms: list[str]
+
+
+class Signing(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which parties must sign a version of the agreement before it binds: all of those named."""
+
+    parties: list[str]
+    origin: Origin
+    why: str
+    terms: list[str]
+
+
+NOBODY_SIGNS: Final = Signing([], "our choice", "No signatures are agreed.", [])
+
+
 class Term(Struct, frozen=True, forbid_unknown_fields=True):
-    """One obligation: what it says, where it is from, what enforces it and which entries can show it."""
+    """One obligation: what it says, where it is from, what enforces it and which entries can show it.
+
+    `source` says in words where it is from; `sources` names the public statements among those words, and is
+    empty where the term is our choice.
+    """
 
     id: str
     title: str
@@ -206,6 +179,8 @@ class Term(Struct, frozen=True, forbid_unknown_fields=True):
     control: str
     check: Check
     evidence: list[str]
+    origin: Origin = "public statement"
+    sources: list[str] = []
 
 
 class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
@@ -231,6 +206,9 @@ class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits
     deadlines: list[Deadline]
     terms: list[Term]
+    signing: Signing = NOBODY_SIGNS
+    reports: list[Report] = []
+    sources: list[Source] = []
 
     def residency(self, category: str) -> Residency | None:
         """Give the class of a data category, from its nearest listed ancestor; None if it has no class."""
@@ -283,6 +261,10 @@ class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
     def excludes_place(self, place: str) -> bool:
         """Say whether nobody in this place may see protected data."""
         return place in self.excluded.places
+
+    def party(self, party_id: str) -> Party | None:
+        """Find a party by id."""
+        return next((party for party in self.parties if party.id == party_id), None)
 
     def term(self, term_id: str) -> Term | None:
         """Find a term by id."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from itertools import permutations
+from typing import Final, get_args
 
 from msgspec import Struct
 
+from lightwell.agreement.access_terms import Action
 from lightwell.agreement.model import Agreement
 
 # Reason codes of refusals, in the order in which the first that applies is given to the asker.
@@ -23,6 +25,7 @@ REASONS: Final[dict[str, str]] = {
     "role-not-allowed": "Your role may not do this.",
     "purpose-not-agreed": "The agreement knows no such purpose.",
     "field-not-grantable": "The agreement lets no grant name this field.",
+    "regional-entity-only": "Lawful process is taken in and answered by the regional entity's people only.",
     "self-approval": "Nobody approves their own request.",
     "chain-too-long": "This would be more time on one account in a day than the agreement allows.",
     "lapsed": "This request waited more than a day for approval; it must be asked again.",
@@ -37,6 +40,17 @@ REASONS: Final[dict[str, str]] = {
     "grant-not-begun": "This grant has not begun.",
     "grant-expired": "This grant has expired.",
     "grant-ended": "This grant was ended.",
+    "emergency-unwitnessed": "This emergency has too few witnesses.",
+    "emergency-open": "An earlier emergency, yours or on this account, awaits its review.",
+    "emergency-chain": "One emergency for one account in a day is all the agreement allows.",
+    "same-person": "This needs another person.",
+    "excluded-approver": "One of the approvers may not approve this.",
+    "directory-changed": "What the staff directory says of you changed since; ask again.",
+    "sensitive-interest": "Nobody may be searched for by such an interest.",
+    "viewer-list": "Who watched a video is never listed.",
+    "bulk-search": "Access is to one account at a time.",
+    "budget-spent": "The budget for such questions is spent for this period.",
+    "question-not-agreed": "The agreement knows no such question.",
     "not-yours": "You may use your own data only.",
     "one-person-only": "This must name one account.",
     "protected-stays": "Protected data never leaves its home region.",
@@ -52,30 +66,50 @@ entity Process { role: String, place: String };
 entity Staff { role: String, place: String, vetted: Bool, excluded_line: Bool };
 """
 
-_CONTEXT = "{ purpose: String, own: Bool, whole_cell: Bool, bound_for: String, grant_faults: Set<String> }"
-
-_ACTION_NAMES = (
-    "use_own",
-    "rank",
-    "train",
-    "transcode",
-    "replay",
-    "cross",
-    "ask",
-    "approve",
-    "read_granted",
+_CONTEXT = (
+    "{ here: String, purpose: String, own: Bool, whole_cell: Bool, bound_for: String, "
+    "grant_faults: Set<String> }"
 )
 
-_READ_FAULTS: Final = tuple(
-    reason for reason in REASONS if reason.startswith("grant-") or reason in ("no-grant", "too-few-approvals")
+_KINDS: Final = ("Person", "Process", "Staff")
+_ACTION_NAMES: Final[tuple[str, ...]] = get_args(Action)
+
+# What keeps a grant from reaching something; the decider finds them, each alone refuses.
+READ_FAULTS: Final = (
+    "no-grant",
+    "too-few-approvals",
+    "emergency-unwitnessed",
+    "same-person",
+    "excluded-approver",
+    "directory-changed",
+    *(reason for reason in REASONS if reason.startswith("grant-")),
 )
+
+
+class Part(Struct, frozen=True):
+    """One policy, and the only kinds of principal and actions that its head lets it apply to."""
+
+    kinds: tuple[str, ...]
+    actions: tuple[str, ...]
+    text: str
 
 
 class CedarBundle(Struct, frozen=True):
-    """Policies and their schema, both in Cedar's own text syntax."""
+    """Policies and their schema in Cedar's own text syntax; `parts` are the same policies one by one."""
 
     policies: str
     schema: str
+    parts: tuple[Part, ...] = ()
+
+    def slice(self, kind: str, action: str) -> str:
+        """Return the policies that can apply to a kind of principal and an action, all others left out.
+
+        Args:
+            kind: `Person`, `Process` or `Staff`.
+            action: one of `model.Action`.
+        """
+        fits = [part.text for part in self.parts if kind in part.kinds and action in part.actions]
+        return "\n\n".join(fits) + "\n"
 
 
 def compile_policies(agreement: Agreement) -> CedarBundle:
@@ -84,25 +118,31 @@ def compile_policies(agreement: Agreement) -> CedarBundle:
     Each `forbid` carries the reason code as its `@id`, each `permit` the rule that it comes from. The
     policies only read finite attributes, so that a test can enumerate every combination.
     """
-    parts = [*_forbids(agreement), *_permits(agreement)]
+    parts = (*_forbids(agreement), *_permits(agreement))
     actions = ", ".join(_quoted(name) for name in _ACTION_NAMES)
     applies = f"appliesTo {{ principal: [Person, Process, Staff], resource: Field, context: {_CONTEXT} }}"
-    return CedarBundle(policies="\n\n".join(parts) + "\n", schema=f"{_SCHEMA}\naction {actions} {applies};\n")
+    return CedarBundle(
+        policies="\n\n".join(part.text for part in parts) + "\n",
+        schema=f"{_SCHEMA}\naction {actions} {applies};\n",
+        parts=parts,
+    )
 
 
-def _permits(agreement: Agreement) -> Iterable[str]:
+def _permits(agreement: Agreement) -> Iterable[Part]:
     access = agreement.access
     yield _rule(
         "permit",
         "own-data",
-        'principal is Person, action == Action::"use_own", resource',
+        "Person",
+        ["use_own"],
         [_among(access.own.categories), "context.own", _purpose(access.own.purpose)],
     )
     for rule in access.processes:
         yield _rule(
             "permit",
             f"process-{rule.role}-{rule.action}",
-            f'principal is Process, action == Action::"{rule.action}", resource',
+            "Process",
+            [rule.action],
             [f"principal.role == {_quoted(rule.role)}", _purpose(rule.purpose), _among(rule.categories)],
         )
     staff = access.staff
@@ -122,59 +162,111 @@ def _permits(agreement: Agreement) -> Iterable[str]:
         ("approve", [approves, faultless, *fit]),
         ("read_granted", [asks, faultless, *fit]),
     ):
-        head = f'principal is Staff, action == Action::"{action}", resource'
-        yield _rule("permit", f"staff-{action}", head, conditions)
+        yield _rule("permit", f"staff-{action}", "Staff", [action], conditions)
+    aggregates = access.aggregates
+    # A file that names nobody who may ask has no permit at all.
+    if aggregates.roles and aggregates.places and aggregates.categories:
+        yield _rule(
+            "permit",
+            "staff-ask_aggregate",
+            "Staff",
+            ["ask_aggregate"],
+            [
+                f"{_set(aggregates.roles)}.contains(principal.role)",
+                f"{_set(aggregates.places)}.contains(principal.place)",
+                _purpose(aggregates.purpose),
+                _among(aggregates.categories),
+                "context.whole_cell",
+                "!principal.excluded_line",
+            ],
+        )
+    stopped = access.quarantine
+    if stopped.roles and stopped.purposes and stopped.categories:
+        yield _rule(
+            "permit",
+            "staff-look_quarantined",
+            "Staff",
+            ["look_quarantined"],
+            [
+                f"{_set(stopped.roles)}.contains(principal.role)",
+                "principal.vetted",
+                "!principal.excluded_line",
+                "principal.place == resource.region",
+                "!context.whole_cell",
+                _among(stopped.categories),
+                f"{_set(stopped.purposes)}.contains(context.purpose)",
+            ],
+        )
     for flow in agreement.flows:
-        for source, target in ((0, 1), (1, 0)):
-            if not flow.joins(flow.between[source], flow.between[target]):
+        for source, target in permutations(flow.between, 2):
+            if not flow.joins(source, target):
                 continue
             yield _rule(
                 "permit",
-                f"flow-{flow.id}-{flow.between[source]}-{flow.between[target]}",
-                'principal is Process, action == Action::"cross", resource',
+                f"flow-{flow.id}-{source}-{target}",
+                "Process",
+                ["cross"],
                 [
                     'principal.role == "gateway"',
                     _purpose(flow.id),
                     _among(flow.categories),
-                    f"resource.region == {_quoted(flow.between[source])}",
-                    f"context.bound_for == {_quoted(flow.between[target])}",
+                    f"resource.region == {_quoted(source)}",
+                    f"context.bound_for == {_quoted(target)}",
                     'resource.residency != "protected"',
                 ],
             )
 
 
-def _forbids(agreement: Agreement) -> Iterable[str]:
+def _forbids(agreement: Agreement) -> Iterable[Part]:
     staff = agreement.access.staff
-    anyone, staff_only = "principal, action, resource", "principal is Staff, action, resource"
-    yield _rule(
-        "forbid", "other-region", anyone, ["principal.place != resource.region", "!(principal is Staff)"]
-    )
+    yield _rule("forbid", "other-region", "", [], ["context.here != resource.region"])
     excluded = f"{_set(agreement.excluded.places)}.contains(principal.place)"
-    yield _rule("forbid", "excluded-place", staff_only, [excluded])
-    yield _rule("forbid", "line-excluded", staff_only, ["principal.excluded_line"])
-    yield _rule("forbid", "not-at-home", staff_only, ["principal.place != resource.region"])
-    yield _rule("forbid", "not-vetted", staff_only, ["!principal.vetted"])
-    readers = 'principal is Staff, action in [Action::"ask", Action::"read_granted"], resource'
-    yield _rule("forbid", "role-not-allowed", readers, [f"!{_set(staff.roles)}.contains(principal.role)"])
-    approvers = f"!{_set(_approvers(agreement))}.contains(principal.role)"
-    approve = 'principal is Staff, action == Action::"approve", resource'
-    yield _rule("forbid", "role-not-allowed", approve, [approvers])
+    yield _rule("forbid", "excluded-place", "Staff", [], [excluded])
+    yield _rule("forbid", "line-excluded", "Staff", [], ["principal.excluded_line"])
+    one = 'action != Action::"ask_aggregate"'
+    yield _rule("forbid", "not-at-home", "Staff", [], [one, "principal.place != resource.region"])
+    yield _rule("forbid", "not-vetted", "Staff", [], [one, "!principal.vetted"])
+    readers = ["ask", "read_granted"]
     yield _rule(
-        "forbid", "purpose-not-agreed", staff_only, [f"!{_set(staff.purposes)}.contains(context.purpose)"]
+        "forbid", "role-not-allowed", "Staff", readers, [f"!{_set(staff.roles)}.contains(principal.role)"]
     )
-    yield _rule("forbid", "field-not-grantable", staff_only, [f"!({_among(staff.categories)})"])
-    yield _rule("forbid", "one-person-only", staff_only, ["context.whole_cell"])
-    yield _rule("forbid", "self-approval", approve, ['context.grant_faults.contains("self-approval")'])
-    read = 'principal is Staff, action == Action::"read_granted", resource'
-    for fault in _READ_FAULTS:
-        yield _rule("forbid", fault, read, [f"context.grant_faults.contains({_quoted(fault)})"])
-    yield _rule("forbid", "not-yours", "principal is Person, action, resource", ["!context.own"])
-    cross = 'principal, action == Action::"cross", resource'
-    yield _rule("forbid", "protected-stays", cross, ['resource.residency == "protected"'])
+    approvers = f"!{_set(_approvers(agreement))}.contains(principal.role)"
+    yield _rule("forbid", "role-not-allowed", "Staff", ["approve"], [approvers])
+    agreed = f"{_set(staff.purposes)}.contains(context.purpose)"
+    other = 'action != Action::"look_quarantined"'
+    yield _rule("forbid", "purpose-not-agreed", "Staff", [], [one, other, f"!{agreed}"])
+    yield _rule("forbid", "field-not-grantable", "Staff", [], [one, other, f"!({_among(staff.categories)})"])
+    yield _rule("forbid", "one-person-only", "Staff", [], [one, "context.whole_cell"])
+    aggregates = agreement.access.aggregates
+    for reason, allowed in (
+        ("role-not-allowed", f"{_set(aggregates.roles)}.contains(principal.role)"),
+        ("not-at-home", f"{_set(aggregates.places)}.contains(principal.place)"),
+        ("purpose-not-agreed", _purpose(aggregates.purpose)),
+        ("field-not-grantable", _among(aggregates.categories)),
+        ("bulk-search", "context.whole_cell"),
+    ):
+        yield _rule("forbid", reason, "Staff", ["ask_aggregate"], [f"!({allowed})"])
+    stopped = agreement.access.quarantine
+    for reason, words, allowed in (
+        ("role-not-allowed", stopped.roles, f"{_set(stopped.roles)}.contains(principal.role)"),
+        ("purpose-not-agreed", stopped.purposes, f"{_set(stopped.purposes)}.contains(context.purpose)"),
+        ("field-not-grantable", stopped.categories, _among(stopped.categories)),
+    ):
+        # Nobody is in an empty list, and Cedar knows no type for one.
+        yield _rule("forbid", reason, "Staff", ["look_quarantined"], [f"!({allowed if words else 'false'})"])
+    yield _rule(
+        "forbid", "self-approval", "Staff", ["approve"], ['context.grant_faults.contains("self-approval")']
+    )
+    for fault in READ_FAULTS:
+        yield _rule(
+            "forbid", fault, "Staff", ["read_granted"], [f"context.grant_faults.contains({_quoted(fault)})"]
+        )
+    yield _rule("forbid", "not-yours", "Person", [], ["!context.own"])
+    yield _rule("forbid", "protected-stays", "", ["cross"], ['resource.residency == "protected"'])
     carried = [
         f"context.purpose == {_quoted(flow.id)} && ({_among(flow.categories)})" for flow in agreement.flows
     ]
-    yield _rule("forbid", "no-flow", cross, [f"!({' || '.join(carried) or 'false'})"])
+    yield _rule("forbid", "no-flow", "", ["cross"], [f"!({' || '.join(carried) or 'false'})"])
 
 
 def _approvers(agreement: Agreement) -> list[str]:
@@ -183,9 +275,21 @@ def _approvers(agreement: Agreement) -> list[str]:
     return [role for role in agreement.access.staff.approver_roles if role in by]
 
 
-def _rule(effect: str, name: str, head: str, conditions: list[str]) -> str:
+def _rule(effect: str, name: str, kind: str, actions: list[str], conditions: list[str]) -> Part:
+    """Make one policy; an empty kind or list of actions means every one."""
+    who = f"principal is {kind}" if kind else "principal"
+    named = ", ".join(f"Action::{_quoted(action)}" for action in actions)
+    what = f"action in [{named}]" if actions else "action"
     body = " &&\n  ".join(f"({condition})" for condition in conditions)
-    return f"@id({_quoted(name)})\n{effect} ({head})\nwhen {{\n  {body}\n}};"
+    return Part(
+        kinds=(kind,) if kind else _KINDS,
+        actions=tuple(actions) or _ACTION_NAMES,
+        text=f"@id({_quoted(name)})\n{effect} ({who}, {what}, resource)\nwhen {{\n  {body}\n}};",
+    )
+
+
+def _faulty(fault: str) -> str:
+    return f"context.grant_faults.contains({_quoted(fault)})"
 
 
 def _purpose(name: str) -> str:
@@ -193,6 +297,8 @@ def _purpose(name: str) -> str:
 
 
 def _among(categories: list[str]) -> str:
+    if not categories:
+        return "false"
     names = ", ".join(f"Category::{_quoted(name)}" for name in categories)
     return f"resource in [{names}]"
 

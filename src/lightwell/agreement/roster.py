@@ -12,8 +12,20 @@ from msgspec import Struct
 from lightwell.agreement.load import AgreementError, parse_toml
 from lightwell.agreement.locate import line_of, path_of
 from lightwell.wire import canonical
+from lightwell.wire.shapes import settle
 
-Role = Literal["authority", "board", "court", "partner", "witness", "cleanroom", "gateway", "ledger"]
+Role = Literal[
+    "operator",
+    "parent",
+    "authority",
+    "board",
+    "court",
+    "partner",
+    "witness",
+    "cleanroom",
+    "gateway",
+    "ledger",
+]
 
 # A C2SP vkey: name, eight hex digits of key id, base64 of algorithm byte and public key.
 _VKEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*")
@@ -34,6 +46,9 @@ class Seat(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Roster(Struct, frozen=True, forbid_unknown_fields=True):
     seats: list[Seat]
+
+
+settle(_Roster)
 
 
 def parse_roster(text: str) -> list[Seat]:

@@ -13,6 +13,7 @@ from lightwell.agreement.findings import BREACHED, NO_EVIDENCE, Finding
 from lightwell.agreement.load import digest
 from lightwell.agreement.model import Agreement
 from lightwell.agreement.roster import Seat
+from lightwell.agreement.signing import Settled
 from lightwell.wire import entries as kinds
 
 # Enough to follow up, few enough to print; the sentence gives the whole count.
@@ -43,6 +44,7 @@ def evaluate(
     roster: Sequence[Seat] | None = None,
     now: int = 0,
     cell: str = "",
+    held: Mapping[int, Settled] | None = None,
 ) -> list[TermStatus]:
     """Judge every term of an agreement by one cell's ledger.
 
@@ -56,6 +58,7 @@ def evaluate(
         roster: the seats, if known.
         now: seconds since the epoch; the newest entry's time when that is later.
         cell: the cell's name; empty if it is called like its region.
+        held: agreements with their rosters by the index of the entry that adopted them, if known.
 
     Returns:
         One status a term, in the agreement's order. If the ledger adopted another agreement, no term is met.
@@ -72,6 +75,7 @@ def evaluate(
         roster=roster,
         now=max(now, evidence.clock, *(peer.clock for peer in peers.values())),
         cell=cell or region or agreement.law_region,
+        held=held or {},
     )
     doubt = _doubt(case)
     statuses = []

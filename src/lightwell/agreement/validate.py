@@ -28,6 +28,7 @@ def findings(agreement: Agreement) -> Iterator[Finding]:
     yield from _powers(agreement)
     yield from _limits(agreement)
     yield from _terms(agreement)
+    yield from _duties(agreement)
 
 
 def _head(agreement: Agreement) -> Iterator[Finding]:
@@ -62,11 +63,11 @@ def _classes(agreement: Agreement) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, entry in enumerate(agreement.classes):
         path: Path = ("classes", index, "categories")
-        for category in entry.categories:
+        for place, category in enumerate(entry.categories):
             if not _CATEGORY.fullmatch(category):
-                yield path, f"`{category}` is no data category."
+                yield (*path, place), f"`{category}` is no data category."
             if category in seen:
-                yield path, f"`{category}` already has a class."
+                yield (*path, place), f"`{category}` already has a class."
             seen.add(category)
         yield from _term_refs(agreement, ("classes", index, "terms"), entry.terms)
 
@@ -76,20 +77,18 @@ def _flows(agreement: Agreement) -> Iterator[Finding]:
     regions = [region.id for region in agreement.regions]
     for index, flow in enumerate(agreement.flows):
         base: Path = ("flows", index)
-        if len(flow.between) != 2 or flow.between[0] == flow.between[-1]:
-            yield (*base, "between"), "`between` names two different regions."
+        if len(flow.between) < 2 or len(set(flow.between)) < len(flow.between):
+            yield (*base, "between"), "`between` names two or more different regions."
         for region in flow.between:
             if region not in regions:
                 yield (*base, "between"), f"`{region}` is no region here."
-        for category in flow.categories:
+        for place, category in enumerate(flow.categories):
             found = agreement.residency(category)
+            path = (*base, "categories", place)
             if found is None:
-                yield (*base, "categories"), f"`{category}` has no class."
+                yield path, f"`{category}` has no class."
             elif found == "protected" or _reaches_protected(agreement, category):
-                yield (
-                    (*base, "categories"),
-                    f"`{category}` is protected or holds protected data: no flow may.",
-                )
+                yield path, f"`{category}` is protected or holds protected data: no flow may."
         for name in ("max_message_bytes", "daily_messages", "daily_bytes"):
             if getattr(flow, name) < 1:
                 yield (*base, name), f"`{name}` must be at least 1."
@@ -114,13 +113,17 @@ def _access(agreement: Agreement) -> Iterator[Finding]:
     rules: list[tuple[Path, list[str], list[str]]] = [
         (("access", "own"), access.own.categories, access.own.terms),
         (("access", "staff"), access.staff.categories, access.staff.terms),
+        (("access", "emergency"), [], access.emergency.terms),
+        (("access", "sensitive"), [], access.sensitive.terms),
+        (("access", "aggregates"), access.aggregates.categories, access.aggregates.terms),
+        (("access", "quarantine"), access.quarantine.categories, access.quarantine.terms),
     ]
     for index, process in enumerate(access.processes):
         rules.append((("access", "processes", index), process.categories, process.terms))
     for base, categories, terms in rules:
-        for category in categories:
+        for place, category in enumerate(categories):
             if not _has_class(agreement, category):
-                yield (*base, "categories"), f"`{category}` has no class."
+                yield (*base, "categories", place), f"`{category}` has no class."
         yield from _term_refs(agreement, (*base, "terms"), terms)
     seen: set[tuple[str, str]] = set()
     for index, rule in enumerate(access.processes):
@@ -128,12 +131,38 @@ def _access(agreement: Agreement) -> Iterator[Finding]:
             yield ("access", "processes", index), f"`{rule.role}` has two rules for `{rule.action}`."
         seen.add((rule.role, rule.action))
     for name in ("roles", "approver_roles", "purposes"):
-        words: list[str] = getattr(access.staff, name)
-        if not words:
-            yield ("access", "staff", name), f"`{name}` is empty."
-        for word in words:
-            if not _WORD.fullmatch(word):
-                yield ("access", "staff", name), f"`{word}` must be one lowercase word."
+        yield from _words(("access", "staff", name), name, getattr(access.staff, name), needed=True)
+    yield from _exceptions(agreement)
+
+
+def _exceptions(agreement: Agreement) -> Iterator[Finding]:
+    access = agreement.access
+    for name in ("purposes", "witness_roles"):
+        yield from _words(("access", "emergency", name), name, getattr(access.emergency, name))
+    for name in ("roles", "places", "questions"):
+        yield from _words(("access", "aggregates", name), name, getattr(access.aggregates, name))
+    quarantine = access.quarantine
+    for name in ("roles", "purposes"):
+        words = getattr(quarantine, name)
+        yield from _words(("access", "quarantine", name), name, words, needed=bool(quarantine.categories))
+    for place, purpose in enumerate(access.emergency.purposes):
+        if purpose not in access.staff.purposes:
+            path = ("access", "emergency", "purposes", place)
+            yield path, f"`{purpose}` is no purpose of [access.staff]."
+    regions = [region.id for region in agreement.regions]
+    for place, name in enumerate(access.aggregates.places):
+        if name not in regions:
+            yield ("access", "aggregates", "places", place), f"`{name}` is no region here."
+    if access.aggregates.roles and not _WORD.fullmatch(access.aggregates.purpose):
+        yield ("access", "aggregates", "purpose"), "`purpose` must be one lowercase word."
+
+
+def _words(path: Path, name: str, words: list[str], *, needed: bool = False) -> Iterator[Finding]:
+    if needed and not words:
+        yield path, f"`{name}` is empty."
+    for place, word in enumerate(words):
+        if not _WORD.fullmatch(word):
+            yield (*path, place), f"`{word}` must be one lowercase word."
 
 
 def _has_class(agreement: Agreement, category: str) -> bool:
@@ -183,8 +212,34 @@ def _terms(agreement: Agreement) -> Iterator[Finding]:
         for kind in term.evidence:
             if not _KIND.fullmatch(kind):
                 yield ("terms", index, "evidence"), f"`{kind}` is no kind of entry."
+        known = [source.id for source in agreement.sources]
+        for place, name in enumerate(term.sources):
+            if name not in known:
+                yield ("terms", index, "sources", place), f"There is no source `{name}`."
+        if agreement.sources and term.origin == "public statement" and not term.sources:
+            yield ("terms", index), f"`{term.id}` rests on a public statement and names none in `sources`."
         if term.check != "nothing-recorded" and not term.evidence:
             yield ("terms", index, "evidence"), "A term with a check names the kinds of entry it reads."
+
+
+def _duties(agreement: Agreement) -> Iterator[Finding]:
+    parties = [party.id for party in agreement.parties]
+    for place, name in enumerate(agreement.signing.parties):
+        if name not in parties:
+            yield ("signing", "parties", place), f"`{name}` is no party here."
+    yield from _term_refs(agreement, ("signing", "terms"), agreement.signing.terms)
+    yield from _distinct("reports", [report.id for report in agreement.reports], "report")
+    for index, report in enumerate(agreement.reports):
+        for name in ("every_days", "within_days"):
+            if getattr(report, name) < 1:
+                yield ("reports", index, name), f"`{name}` must be at least 1."
+        if report.by == report.to:
+            yield ("reports", index, "to"), "Nobody reports to themselves."
+        yield from _term_refs(agreement, ("reports", index, "terms"), report.terms)
+    yield from _distinct("sources", [source.id for source in agreement.sources], "source")
+    for index, source in enumerate(agreement.sources):
+        if not _ID.fullmatch(source.id):
+            yield ("sources", index, "id"), f"`{source.id}` must be lowercase letters, digits and hyphens."
 
 
 def _term_refs(agreement: Agreement, path: Path, terms: Iterable[str]) -> Iterator[Finding]:

@@ -85,6 +85,8 @@ def _room(folder: Path) -> CleanRoom:
 
 
 def _print(found: ExplainedSlate) -> None:
+    from lightwell.recommender.filters import DROPPED
+
     typer.echo(f"entry {found.index}, {found.tab}, hour {found.hour}: {found.outcome}")
     typer.echo(f"snapshot {found.snapshot}, policy {found.policy}")
     if found.outcome == "differs":
@@ -100,5 +102,5 @@ def _print(found: ExplainedSlate) -> None:
     console.print(table, markup=False)
     dropped = Table("Dropped", "Why", box=None, pad_edge=False)
     for video, reason in found.dropped:
-        dropped.add_row(video, reason)
+        dropped.add_row(video, f"{reason}: {DROPPED[reason]}")
     console.print(dropped, markup=False)

@@ -8,13 +8,18 @@ import typer
 
 from lightwell import __version__
 from lightwell.apps import models
+from lightwell.apps.agreement import app as agreement_app
 from lightwell.apps.cleanroom import app as cleanroom_app
+from lightwell.apps.data import app as data_app
 from lightwell.apps.demo.cli import demo
+from lightwell.apps.keys import app as keys_app
 from lightwell.apps.ledger import app as ledger_app
+from lightwell.apps.migrate import app as migrate_app
 from lightwell.apps.oversee import app as oversee_app
 from lightwell.apps.oversee import order_app, report_app
 from lightwell.apps.policy import app as policy_app
 from lightwell.apps.recommender import app as recommender_app
+from lightwell.apps.staff import app as staff_app
 from lightwell.base.errors import Problem
 
 app = typer.Typer(
@@ -25,12 +30,17 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(demo)
+app.add_typer(agreement_app, name="agreement")
 app.add_typer(cleanroom_app, name="cleanroom")
+app.add_typer(data_app, name="data")
+app.add_typer(keys_app, name="keys")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(migrate_app, name="migrate")
 app.add_typer(oversee_app, name="oversee")
 app.add_typer(order_app, name="order")
 app.add_typer(report_app, name="report")
 app.add_typer(policy_app, name="policy")
+app.add_typer(staff_app, name="staff")
 models.add_to(recommender_app)
 app.add_typer(recommender_app, name="recommender")
 

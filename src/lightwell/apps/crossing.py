@@ -2,6 +2,7 @@
 
 import threading
 
+from lightwell.base.clock import now_ms
 from lightwell.base.errors import Problem
 from lightwell.base.telemetry import log
 from lightwell.product import videos
@@ -38,6 +39,7 @@ class Herald:
 
     def tell(self) -> int:
         """Hand over what is new; return how many videos."""
+        looked_at = now_ms()
         with self._cell.database.read() as session:
             rows = [
                 row for row in videos.published_here(session, self._since) if row.video_id not in self._told
@@ -46,11 +48,11 @@ class Herald:
             message, keys = videos.public_video(row), videos.media_keys(row.video_id)
             for peer in self._cell.settings.peers:
                 try:
-                    gateway.send(self._cell, peer.cell, message, keys)
+                    gateway.send(self._cell, peer.cell, message, keys, row.account_id or "")
                 except Problem as problem:
                     # A refusal is an entry already; sending the same again would be refused again.
                     reason = str(problem.extra.get("reason"))
                     _log.warning("a video may not cross", peer=peer.cell, reason=reason)
             self._told.add(row.video_id)
-            self._since = max(self._since, (row.published_at or 0) - _OVERLAP_MS)
+        self._since = looked_at - _OVERLAP_MS
         return len(rows)

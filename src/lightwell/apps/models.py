@@ -29,7 +29,8 @@ def add_to(app: typer.Typer) -> None:
 def list_models(data: Folder, as_json: AsJson = False) -> None:
     """List the models of a cell, the newest first, and say which one serves.
 
-    JSON: an array of digest, manifest, events, settings, code, videos, created_at (ms), serves, held.
+    JSON: an array of digest, manifest, events, settings, code, videos, created_at (ms), serves, held, and
+    whether somebody whom it learned from was found to be erased since (erased): it may not serve again.
     """
     from lightwell.product.feed import training_deploy
 
@@ -52,6 +53,7 @@ def list_models(data: Folder, as_json: AsJson = False) -> None:
             "created_at": row.created_at,
             "serves": row.digest == serves,
             "held": row.digest == held,
+            "erased": row.erased_at is not None,
         }
         for row in rows
     ]
@@ -61,7 +63,12 @@ def list_models(data: Folder, as_json: AsJson = False) -> None:
     table = Table("model", "trained", "videos", "events", "code", "")
     for row in rows:
         trained = datetime.fromtimestamp(row.created_at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        notes = [*(["serves"] if row.digest == serves else []), *(["held"] if row.digest == held else [])]
+        facts = {
+            "serves": row.digest == serves,
+            "held": row.digest == held,
+            "learned from somebody erased": row.erased_at is not None,
+        }
+        notes = [name for name, is_so in facts.items() if is_so]
         table.add_row(
             row.digest[:16], trained, f"{row.videos:,}", row.events[:12], row.code[:12], ", ".join(notes)
         )
@@ -76,6 +83,10 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Go back to a model: it serves once its entry stands in the ledger, and stays until `release`.
+
+    A model that learned from somebody who has been erased since is refused, and so is one so old (beyond the
+    newest 20) that nobody can tell. One that is held when somebody it learned from is erased makes way for
+    the next that is trained.
 
     JSON: digest.
     """

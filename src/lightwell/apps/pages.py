@@ -43,7 +43,11 @@ def _page(
 
 
 def _missing(cell: Cell, account: Account | None, what: str) -> Response[str]:
-    return _page("missing", cell, account, status=404, what=what)
+    return _page("missing", cell, account, status=404, what=what, why="")
+
+
+def _handle(account: Account | None) -> str | None:
+    return account.handle if account is not None else None
 
 
 def _own(name: str, path: str, cell: Cell, account: Account | None, **values: Any) -> Page:
@@ -60,8 +64,9 @@ def show_feed(cell: Cell, maybe_account: Account | None) -> Page:
     if maybe_account is not None:
         return _page("feed", cell, maybe_account, only=None)
     with cell.database.read() as session:
-        newest = videos.newest(session, 6)
-    return _page("welcome", cell, None, posters=[videos.view(fact)["media"]["poster"] for fact in newest])
+        newest = [fact for fact in videos.newest(session, 60) if videos.may_watch(cell, None, fact)]
+    posters = [videos.view(fact)["media"]["poster"] for fact in newest[:6]]
+    return _page("welcome", cell, None, posters=posters)
 
 
 @get("/sign-up", sync_to_thread=False)
@@ -84,7 +89,8 @@ def show_sign_in(cell: Cell, maybe_account: Account | None) -> Page:
 def show_create(cell: Cell, maybe_account: Account | None) -> Page:
     """Where a video is picked or recorded, set to a sound and published."""
     limit = cell.settings.upload_limit_bytes
-    return _own("create", "/create", cell, maybe_account, limit_bytes=limit)
+    regions = cell.agreement.regions
+    return _own("create", "/create", cell, maybe_account, limit_bytes=limit, regions=regions)
 
 
 @get("/sounds", sync_to_thread=False)
@@ -117,6 +123,18 @@ def show_staff_desk(cell: Cell, maybe_account: Account | None) -> Page:
     return _page("staff", cell, maybe_account)
 
 
+@get("/staff/counts", sync_to_thread=False)
+def show_staff_counts(cell: Cell, maybe_account: Account | None) -> Page:
+    """Where staff who may see no person's data ask how many; answers come with noise."""
+    return _page("staff-counts", cell, maybe_account)
+
+
+@get("/staff/quarantine", sync_to_thread=False)
+def show_staff_quarantine(cell: Cell, maybe_account: Account | None) -> Page:
+    """Where approvers and the partner at home look at what the gateway stopped."""
+    return _page("staff-quarantine", cell, maybe_account)
+
+
 @get("/staff/sign-in", sync_to_thread=False)
 def show_staff_sign_in(cell: Cell, maybe_account: Account | None) -> Page:
     """Where staff sign in with a key; the key stays in the browser."""
@@ -126,11 +144,18 @@ def show_staff_sign_in(cell: Cell, maybe_account: Account | None) -> Page:
 @get("/v/{video_id:str}")
 @in_thread
 def show_video(video_id: str, cell: Cell, maybe_account: Account | None) -> Page:
-    """One published video."""
+    """One published video, to whoever may watch it."""
     with cell.database.read() as session:
+        fact = videos.published_facts(session, [video_id]).get(video_id)
         found = videos.views(session, [video_id]).get(video_id)
-    if found is None:
+    if fact is None or found is None:
         return _missing(cell, maybe_account, "video")
+    by_viewer = (fact.origin_cell, fact.creator_handle) == (cell.settings.cell, _handle(maybe_account))
+    if not by_viewer:
+        try:
+            videos.require_may_watch(cell, maybe_account, fact)
+        except Problem as problem:
+            return _page("missing", cell, maybe_account, status=403, what="video", why=problem.detail)
     return _page("feed", cell, maybe_account, only=json.dumps(found))
 
 
@@ -147,10 +172,11 @@ def show_maker(name: str, cell: Cell, maybe_account: Account | None, where: str 
     home = where or cell.settings.cell
     with cell.database.read() as session:
         local = accounts.by_handle(session, handle) if home == cell.settings.cell else None
-        facts = videos.by_creator(session, home, handle)
+        published = videos.by_creator(session, home, handle)
+        facts = [fact for fact in published if videos.may_watch(cell, maybe_account, fact)]
         counted = videos.counts(session, [fact.video_id for fact in facts])
         follows = maybe_account is not None and f"{home}:{handle}" in _follows(cell, session, maybe_account)
-    if local is None and not facts:
+    if local is None and not published:
         return _missing(cell, maybe_account, "maker")
     clips = [videos.view(fact, counted.get(fact.video_id, videos.Counts())) for fact in facts]
     return _page(
@@ -158,7 +184,7 @@ def show_maker(name: str, cell: Cell, maybe_account: Account | None, where: str 
         cell,
         maybe_account,
         handle=handle,
-        maker_name=local.display_name if local else facts[0].creator_name,
+        maker_name=local.display_name if local else published[0].creator_name,
         home=home,
         clips=clips,
         follows=follows,
@@ -183,6 +209,8 @@ routes: list[BaseRouteHandler] = [
     show_viewer_state,
     show_proof,
     show_staff_desk,
+    show_staff_counts,
+    show_staff_quarantine,
     show_staff_sign_in,
     show_video,
     show_maker,

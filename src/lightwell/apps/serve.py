@@ -1,7 +1,8 @@
-"""Runs granian for one cell, with the settings that its web processes need."""
+"""Runs granian for one cell, with the settings that its web processes need, and beside them its shards."""
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +10,8 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 
-from lightwell.base.settings import load
+from lightwell.base.settings import CellSettings, load
+from lightwell.product.feed.shards_keeper import ShardKeeper
 from lightwell.recommender import kernels
 
 
@@ -23,10 +25,22 @@ def serve(folder: Path) -> None:
         SettingsError: the folder is not a cell's.
     """
     settings = load(folder)
-    address = urlsplit(settings.url)
     os.environ["LIGHTWELL_CELL"] = str(settings.folder)
     # Once, before there are several processes that would each compile the same.
     kernels.warm()
+    with shards_of(settings):
+        _serve_web(settings)
+
+
+def shards_of(settings: CellSettings) -> AbstractContextManager[object]:
+    """The processes that hold the catalogue, while they are entered; none if it is not split."""
+    if settings.shards == 1:
+        return nullcontext()
+    return ShardKeeper(settings.path("shards"), settings.shards)
+
+
+def _serve_web(settings: CellSettings) -> None:
+    address = urlsplit(settings.url)
     Granian(
         "lightwell.apps.web:create_app",
         factory=True,

@@ -1,8 +1,10 @@
-"""Opens a cell for a process: no label may be weaker than the agreement, and the doors close first of all."""
+"""Opens a cell for a process: labels agree, nothing protected is printed, the doors close first of all."""
 
 from pathlib import Path
 
-from lightwell.residency.cell import Cell, CellError
+from lightwell.base.telemetry import guard_process
+from lightwell.residency import amendments
+from lightwell.residency.cell import GATEWAY, Cell, CellError
 from lightwell.residency.labels import disagreements
 
 
@@ -14,11 +16,14 @@ def open_cell(folder: Path, process: str) -> Cell:
         process: the process's name in the ledger ("web", "worker"); its modules are imported by now.
 
     Raises:
-        CellError: the folder is not a cell's, contradicts itself, or a stored field has a weaker class
-            than the agreement gives its category.
+        CellError: the folder is not a cell's, contradicts itself or what it adopted, or a stored
+            field has a weaker class than the agreement gives its category.
     """
+    guard_process()
     cell = Cell.open(folder, process=process)
-    cell.doors.install()
+    # The gateway starts no program at all; others start those that they confine themselves.
+    cell.doors.install(programs=() if process == GATEWAY else None)
+    amendments.settle(cell)
     weaker = disagreements(cell.agreement)
     if weaker:
         raise CellError(f"{len(weaker)} labels disagree with the agreement; the first: {weaker[0]}")

@@ -22,20 +22,33 @@ from lightwell.agreement.load import digest
 from lightwell.apps import pages
 from lightwell.apps.background import Background
 from lightwell.apps.startup import open_cell
+from lightwell.base import metrics
 from lightwell.base.errors import Problem
 from lightwell.base.telemetry import log
 from lightwell.base.threads import in_thread
 from lightwell.ledger import serve as ledger_serve
-from lightwell.product import videos
 from lightwell.product.accounts import Account, current_account
 from lightwell.product.accounts import web as accounts_web
 from lightwell.product.feed import Feed, cleanroom_web, policies_web
 from lightwell.product.feed import web as feed_web
-from lightwell.product.social import Intake
+from lightwell.product.rights import web as rights_web
+from lightwell.product.social import Intake, counting
 from lightwell.product.social import web as social_web
 from lightwell.product.sounds import web as sounds_web
 from lightwell.product.videos import web as videos_web
-from lightwell.residency import access_web, gateway, gateway_web, orders_web
+from lightwell.residency import (
+    access_web,
+    aggregates,
+    aggregates_web,
+    amendments_web,
+    emergency_web,
+    key_uses,
+    lawful_web,
+    orders_web,
+    passkeys_web,
+    quarantine_web,
+)
+from lightwell.residency.amendments import AmendmentWatch
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal
 from lightwell.residency.in_force import OrderWatch, suspended
@@ -81,9 +94,12 @@ def build_app(cell: Cell) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        gateway.on_receive("public-video", videos.receive_foreign)
+        aggregates.offer(counting.questions())
         background = Background()
         background.start("orders", OrderWatch(cell, "web").run)
+        background.start("amendments", AmendmentWatch(cell).run)
+        background.start("keys", lambda stop: key_uses.run(cell, stop))
+        background.start("metrics", lambda stop: metrics.run(cell.settings.folder, "web", stop))
         background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
         app.state.cell = cell
         app.state.feed = feed = Feed(cell)
@@ -92,6 +108,7 @@ def build_app(cell: Cell) -> Litestar:
         # What is loaded by now stays: the collector need not walk it again in the middle of an answer.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         try:
             yield
         finally:
@@ -103,6 +120,7 @@ def build_app(cell: Cell) -> Litestar:
     return Litestar(
         route_handlers=[
             *accounts_web.routes,
+            *rights_web.routes,
             *sounds_web.routes,
             *videos_web.routes,
             *social_web.routes,
@@ -110,8 +128,13 @@ def build_app(cell: Cell) -> Litestar:
             *cleanroom_web.routes,
             *policies_web.routes,
             *access_web.routes,
+            *lawful_web.routes,
+            *aggregates_web.routes,
+            *emergency_web.routes,
+            *passkeys_web.routes,
+            *quarantine_web.routes,
             *orders_web.routes,
-            *gateway_web.routes,
+            *amendments_web.routes,
             *ledger_serve.routes,
             *pages.routes,
             read_status,

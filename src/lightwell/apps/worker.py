@@ -1,4 +1,4 @@
-"""The worker process of a cell: sequencer, transcoding, training, gateway, orders, expiry."""
+"""The worker process of a cell: sequencer, transcoding, training, handing to the gateway, orders, expiry."""
 
 import signal
 import sys
@@ -8,13 +8,14 @@ from types import FrameType
 from lightwell.apps.background import Background
 from lightwell.apps.crossing import Herald
 from lightwell.apps.startup import open_cell
+from lightwell.base import metrics
 from lightwell.base.telemetry import log
 from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.feed.padding import Padding
 from lightwell.product.feed.tasks import Trainer
 from lightwell.product.videos import tasks as videos_tasks
-from lightwell.residency import access
-from lightwell.residency.courier import Courier
+from lightwell.residency import access, key_rotation, key_uses, quarantine
+from lightwell.residency.amendments import AmendmentWatch
 from lightwell.residency.in_force import OrderWatch
 
 _log = log("worker")
@@ -43,9 +44,13 @@ def run(folder: Path) -> None:
     background.start("trainer", Trainer(cell).run)
     background.start("videos", lambda stop: videos_tasks.run(cell, stop))
     background.start("herald", Herald(cell).run)
-    background.start("courier", Courier(cell).run)
     background.start("expiry", lambda stop: access.run_expiry(cell, stop))
+    background.start("quarantine", lambda stop: quarantine.run_expiry(cell, stop))
     background.start("orders", OrderWatch(cell, "worker").run)
+    background.start("amendments", AmendmentWatch(cell).run)
+    background.start("keys", lambda stop: key_uses.run(cell, stop))
+    background.start("metrics", lambda stop: metrics.run(cell.settings.folder, "worker", stop))
+    background.start("rotation", lambda stop: key_rotation.run(cell, stop))
     background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
     _log.info("working", cell=cell.settings.cell)
     background.stop.wait()

@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from lightwell.base.labels import declare_cache
+
+declare_cache("base.confine", "which sandbox the machine has", "system.operations", "interop")
+
 Stopped = Literal["wall", "cpu", "file-size", "output", "killed"]
 
 _INSIDE = "/w"

@@ -61,7 +61,8 @@ class Database:
     def __init__(self, url: str, pool_size: int = 8) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 16}
+        # What a statement was given may be anybody's: it stands in no exception's text.
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 16, "hide_parameters": True}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": 30, "check_same_thread": False}
         else:
@@ -80,6 +81,18 @@ class Database:
         """Give a session for one consistent read; nothing it does is kept."""
         with ReadSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
+
+    @contextmanager
+    def read_if_needed(self) -> Iterator[ReadSession]:
+        """Give this thread's own session, for work that seldom reads by it: unused it costs nothing."""
+        session: ReadSession | None = getattr(self._own, "session", None)
+        if session is None:
+            session = self._own.session = ReadSession(self.engine, expire_on_commit=False, autoflush=False)
+        try:
+            yield session
+        finally:
+            if session.in_transaction():
+                session.close()
 
     @contextmanager
     def write(self) -> Iterator[WriteSession]:

@@ -9,6 +9,9 @@ import imageio_ffmpeg
 
 from lightwell.base import confine
 from lightwell.base.errors import Problem
+from lightwell.base.labels import declare_cache
+
+declare_cache("base.ffmpeg", "where ffmpeg is", "system.operations", "interop")
 
 
 @functools.cache

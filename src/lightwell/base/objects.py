@@ -10,6 +10,7 @@ from obstore.exceptions import NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from lightwell.base.errors import not_found
+from lightwell.base.labels import UnlabelledError, may_store
 
 
 def s3_store(location: str) -> ObjectStore:
@@ -41,12 +42,18 @@ class Objects:
             self._store = s3_store(location)
 
     def put(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, whole or not at all; it is durable when this returns."""
+        """Store `data` under `key`, whole or not at all; it is durable when this returns.
+
+        Raises:
+            UnlabelledError: nobody declared what objects of this prefix are (`labels.declare_prefix`).
+        """
+        _require_label(key)
         obstore.put(self._store, key, data)
         self._make_durable(key)
 
     def put_file(self, key: str, path: Path) -> None:
         """Store the file at `path` under `key`, as `put` does, without holding it in memory."""
+        _require_label(key)
         obstore.put(self._store, key, path)
         self._make_durable(key)
 
@@ -118,3 +125,8 @@ class Objects:
         for key in keys:
             self.delete(key)
         return len(keys)
+
+
+def _require_label(key: str) -> None:
+    if not may_store(key):
+        raise UnlabelledError(f"objects under {key.partition('/')[0]!r} have no label")

@@ -34,6 +34,11 @@ class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roster: str = "roster.toml"
     oversight_url: str = ""
     cleanroom_vkey: str = ""
+    gateway_url: str = ""
+    """Where this cell's gateway listens for its peers, `https://host:port`; empty: no peer can reach it."""
+    keys: str = "file"
+    """Where the root keys are: `file` for the folder's `keys`, or the PKCS#11 URI (RFC 7512) of a token:
+    `pkcs11:token=NAME?module-path=FILE&pin-source=FILE`."""
     peers: tuple[Peer, ...] = ()
     upload_limit_bytes: int = 512 * MIB
     ledger: str = "file"
@@ -51,6 +56,10 @@ class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_seconds: float = 60.0
     """How often a model is trained anew, at most."""
     web_processes: int = 2
+    shards: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """How many processes share the catalogue; with 1 each web process maps the whole of it."""
+    shard_milliseconds: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1000
+    """How long a request waits for a shard, before it is answered that the feed is away."""
     events: str = "table"
     """Where viewers' events are kept: `table` for the database, or the `nats://host:port` of a server with
     JetStream."""

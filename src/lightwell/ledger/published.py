@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import cache
 
 from lightwell.base.db import ReadSession
+from lightwell.base.labels import declare_cache
 from lightwell.base.settings import CellSettings
 from lightwell.ledger.places import integrated
 from lightwell.ledger.storage import Storage, open_storage, read_exactly
@@ -15,6 +16,8 @@ from lightwell.wire.entries import Entry, EntryError, UnknownEntry
 from lightwell.wire.keys import NoteError
 from lightwell.wire.note import split_note
 from lightwell.wire.tiles import CHECKPOINT_PATH, TileError
+
+declare_cache("ledger.published", "open ledgers", "system.operations", "interop")
 
 
 def published_entries(

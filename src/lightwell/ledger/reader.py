@@ -154,7 +154,7 @@ class Address(Ledger):
         address = f"{self._prefix or self._given}/proof?leaf={leaf_hash.hex()}"
         try:
             answer = self._download.get(address, 2 * NOTE_LIMIT)
-            return None if answer is None else msgspec.json.decode(answer, type=_Hint).index
+            return None if answer is None else _decode_hint(answer).index
         except (UnreadableError, msgspec.MsgspecError, ValueError, RecursionError):
             return None
 
@@ -200,6 +200,9 @@ def open_ledger(where: str, tries: int = 3) -> Ledger:
 
 class _Hint(msgspec.Struct):
     index: Annotated[int, msgspec.Meta(ge=0)]
+
+
+_decode_hint = msgspec.json.Decoder(_Hint).decode
 
 
 class _ReadAhead:

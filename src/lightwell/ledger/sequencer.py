@@ -199,7 +199,7 @@ class Sequencer:
         try:
             self._storage.publish(note, self._note)
         except ConflictError as error:
-            _log.warning("checkpoint not published", why=str(error))
+            _log.error("checkpoint not published", error)
             self._edge = None
             return None
         self._note, self._published = note, checkpoint

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from lightwell.base.db import Database
 from lightwell.base.errors import Problem
+from lightwell.base.labels import declare_cache
 from lightwell.base.settings import CellSettings
 from lightwell.base.threads import in_thread
 from lightwell.ledger.assignment import count_waiting, published
@@ -30,6 +31,8 @@ from lightwell.wire.keys import SigningKey
 from lightwell.wire.note import split_note
 from lightwell.wire.tiles import CHECKPOINT_PATH, TileError
 from lightwell.wire.trust import Known
+
+declare_cache("ledger.serve", "open ledgers", "system.operations", "interop")
 
 # Anyone's page may read a public ledger.
 _OPEN = {"access-control-allow-origin": "*"}

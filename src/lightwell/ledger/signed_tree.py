@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from lightwell.base.labels import declare_cache
 from lightwell.ledger.download import UnreadableError
 from lightwell.wire import merkle, tiles
 from lightwell.wire.audit import Read
 from lightwell.wire.checkpoint import Checkpoint
 from lightwell.wire.tiles import HEIGHT, WIDTH, TileError
+
+declare_cache("ledger.signed_tree", "hashes of public tiles", "system.operations", "public")
 
 _KEPT_TILES = 64
 

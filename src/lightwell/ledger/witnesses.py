@@ -135,7 +135,9 @@ class Witnesses:
 
     def _note_problem(self, witness: Witness, problem: str) -> None:
         if witness.problem != problem:
-            _log.warning("witness did not cosign", witness=witness.url, why=problem)
+            # What a witness says stands in its row; a line of the log takes no words of others.
+            why = problem.partition(":")[0].replace(" ", "-")
+            _log.warning("witness did not cosign", witness=witness.url, why=why)
         witness.problem = problem[:300]
         witness.ask_again_at = time.monotonic() + witness.pause_seconds
         witness.pause_seconds = min(2 * witness.pause_seconds, LAST_PAUSE_SECONDS)

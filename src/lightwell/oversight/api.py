@@ -113,7 +113,7 @@ async def take_verdicts(request: Request[Any, Any, Any], state: State) -> dict[s
     """Take a batch of verdicts that the cell's clean room has signed."""
     body = await request.body()
     try:
-        batch = msgspec.json.decode(body, type=verdicts.VerdictBatch)
+        batch = verdicts.decode_batch(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, "bad-request", f"The body is not a batch of verdicts: {error}.") from error
     monitor = monitor_of(state)

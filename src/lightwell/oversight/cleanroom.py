@@ -17,8 +17,9 @@ from lightwell.oversight.replay import SlateRecord, Sources, judge
 from lightwell.oversight.settings import CleanRoomSettings, SettingsError
 from lightwell.oversight.store import Store
 from lightwell.oversight.verdicts import LIVE, Verdict, VerdictBatch
+from lightwell.oversight.withdrawals import OpenedWithdrawal, Withdrawals
 from lightwell.wire import signed_request
-from lightwell.wire.entries import SlateServed, decode
+from lightwell.wire.entries import SlateServed, VideoWithdrawn, decode
 from lightwell.wire.keys import NoteError, SigningKey, Verifier
 
 BATCH: Final = 100
@@ -33,6 +34,16 @@ Slates = list[tuple[int, SlateServed]]
 class _Records(msgspec.Struct):
     records: list[SlateRecord]
     missing: list[str] = []
+
+
+_decode_records = msgspec.json.Decoder(_Records).decode
+
+
+class _Withdrawals(msgspec.Struct):
+    withdrawals: list[OpenedWithdrawal]
+
+
+_decode_withdrawals = msgspec.json.Decoder(_Withdrawals).decode
 
 
 class _BrokenAnswer(ConnectionError):  # noqa: N818  answered, but with a server error
@@ -61,6 +72,7 @@ class CleanRoom:
             self.store, self.cell, f"lightwell/{self.cell}", verifier, http_reader(self._client, settings.url)
         )
         self._sources = Sources(self._fetch_source)
+        self._withdrawals = Withdrawals(shuffled=settings.shuffled)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="records")
 
     def run(self, stop: threading.Event) -> None:
@@ -100,13 +112,21 @@ class CleanRoom:
             ConnectionError: the cell or the monitor cannot be reached; the audit is done again then.
         """
         self._sources.forget()
+        self._withdrawals = Withdrawals(shuffled=self.settings.shuffled)
         problems = self.follower.audit()
         head = self.store.head(self.cell)
         size = head.size if head else 0
         for stop, verdicts in self._judge_from(0, size):
             self._post(VerdictBatch(cell=self.cell, run=run, audited_size=stop, verdicts=verdicts))
         self._post(
-            VerdictBatch(cell=self.cell, run=run, audited_size=size, problems=problems[:1000], done=True)
+            VerdictBatch(
+                cell=self.cell,
+                run=run,
+                audited_size=size,
+                problems=problems[:1000],
+                unopened_withdrawals=self._withdrawals.unopened[:1000],
+                done=True,
+            )
         )
 
     def open(self, slate: str) -> OpenedSlate:
@@ -123,7 +143,10 @@ class CleanRoom:
         if found is None:
             raise ExplainError(f"no slate {slate[:64]!r} in the ledger as followed by this clean room")
         records = self._ask_records([found[1].commitment])
-        return open_slate(*found, records.get(found[1].commitment), self._sources, self.cell)
+        head = self.store.head(self.cell)
+        self._learn_withdrawals(head.size if head else 0)
+        record = records.get(found[1].commitment)
+        return open_slate(*found, record, self._sources, self.cell, self._withdrawals)
 
     def _find(self, slate: str) -> tuple[int, SlateServed] | None:
         is_index = slate.isascii() and slate.isdigit() and len(slate) <= _INDEX_DIGITS
@@ -148,7 +171,12 @@ class CleanRoom:
         for stop, verdicts in self._judge_from(start, head.size):
             self._post(
                 VerdictBatch(
-                    cell=self.cell, run=LIVE, audited_size=stop, verdicts=verdicts, checkpoint=head.note
+                    cell=self.cell,
+                    run=LIVE,
+                    audited_size=stop,
+                    verdicts=verdicts,
+                    checkpoint=head.note,
+                    unopened_withdrawals=self._withdrawals.unopened[:1000],
                 )
             )
             self._keep_position(stop)
@@ -156,6 +184,7 @@ class CleanRoom:
 
     def _judge_from(self, start: int, size: int) -> Iterator[tuple[int, list[Verdict]]]:
         """Yield verdicts with the size up to which they are whole; records are fetched one batch ahead."""
+        self._learn_withdrawals(size)
         batches = self._batches(start, size)
         following = next(batches, None)
         fetched = self._ahead.submit(self._records, following[1]) if following else None
@@ -164,7 +193,7 @@ class CleanRoom:
             records = fetched.result()
             following = next(batches, None)
             fetched = self._ahead.submit(self._records, following[1]) if following else None
-            yield stop, judge(slates, records, self._sources, self.cell)
+            yield stop, judge(slates, records, self._sources, self.cell, self._withdrawals)
 
     def _batches(self, start: int, size: int) -> Iterator[tuple[int, Slates]]:
         while start < size:
@@ -181,6 +210,29 @@ class CleanRoom:
             ]
             yield stop, slates
             start = stop
+
+    def _learn_withdrawals(self, size: int) -> None:
+        """Learn what the withdrawals among the first `size` entries take back, those not known yet."""
+        while self._withdrawals.size < size:
+            rows = self.store.rows(
+                """SELECT idx, data FROM entries WHERE cell = ? AND kind = 'VideoWithdrawn'
+                AND idx >= ? AND idx < ? ORDER BY idx LIMIT ?""",
+                self.cell, self._withdrawals.size, size, BATCH,
+            )  # fmt: skip
+            found = [
+                (row["idx"], entry)
+                for row in rows
+                if isinstance(entry := decode(row["data"]), VideoWithdrawn)
+            ]
+            opened = self._ask_withdrawals([entry.commitment for _, entry in found]) if found else []
+            self._withdrawals.take(found, opened, rows[-1]["idx"] + 1 if len(rows) == BATCH else size)
+
+    def _ask_withdrawals(self, commitments: list[str]) -> list[OpenedWithdrawal]:
+        raw = self._get(f"/cleanroom/withdrawals?commitments={','.join(commitments)}")
+        try:
+            return _decode_withdrawals(raw or b"").withdrawals
+        except msgspec.DecodeError as error:
+            raise _BrokenAnswer(str(error)) from error
 
     def _records(self, slates: Slates) -> dict[str, SlateRecord]:
         """Fetch the records of a batch; one that the cell fails on is asked for alone and then left out."""
@@ -206,7 +258,7 @@ class CleanRoom:
     def _ask_records(self, commitments: list[str]) -> dict[str, SlateRecord]:
         raw = self._get(f"/cleanroom/records?commitments={','.join(commitments)}")
         try:
-            answer = msgspec.json.decode(raw or b"", type=_Records)
+            answer = _decode_records(raw or b"")
         except msgspec.DecodeError as error:
             raise _BrokenAnswer(str(error)) from error
         return {record.commitment: record for record in answer.records}

@@ -24,14 +24,16 @@ PAGES: Final = (
                ("/members", "Members"))),
 )  # fmt: skip
 _DECISIONS: Final = (
-    "AccessDecided", "AccessUsed", "AccessEnded", "TransferRefused", "ConnectionRefused", "OrderTaken",
+    "AccessDecided", "AccessOpened", "AccessReviewed", "AccessUsed", "AccessEnded", "DirectoryChanged",
+    "AggregateAnswered", "TransferRefused", "ConnectionRefused", "OrderTaken",
     "OrderRefused", "PolicyProposed", "PolicyApproved", "PolicyAdopted", "AgreementAdopted",
 )  # fmt: skip
 _PAGE_ROWS: Final = 100
 _TONES: Final = {
     "met": "proof", "identical": "proof", "granted": "proof", "in force": "day", "closed": "proof",
     "breached": "breach", "breach": "breach", "differs": "breach", "missing": "breach", "unopened": "breach",
-    "padding": "quiet", "snapshot-missing": "breach",
+    "padding": "quiet", "not-kept": "quiet", "snapshot-missing": "breach", "withdrawal-unproven": "breach",
+    "withdrawn-shown": "breach",
     "refused": "quiet", "no evidence": "unknown", "open": "unknown",
     "pending": "unknown", "lifted": "quiet", "stayed": "unknown",
 }  # fmt: skip
@@ -98,7 +100,9 @@ def show_feed_monitor(state: State, cell: CellParam = None) -> Response[str]:
         monitor, name, "/feed-monitor", "feed_monitor.html",
         recent=store.rows(verdicts + " ORDER BY v.idx DESC LIMIT 30", name),
         wrong=store.rows(
-            verdicts + " AND v.outcome NOT IN ('identical', 'padding') ORDER BY v.idx LIMIT 100", name
+            verdicts
+            + " AND v.outcome NOT IN ('identical', 'padding', 'not-kept') ORDER BY v.idx LIMIT 100",
+            name,
         ),
         audits=store.rows(
             "SELECT * FROM runs WHERE cell = ? AND run <> 'live' ORDER BY wanted_at DESC LIMIT 10", name

@@ -8,6 +8,7 @@ import msgspec
 
 from lightwell.oversight.replay import SlateRecord, Sources, judge
 from lightwell.oversight.verdicts import Outcome
+from lightwell.oversight.withdrawals import Withdrawals
 from lightwell.recommender import pipeline
 from lightwell.recommender.contribution import Contribution
 from lightwell.recommender.explain import explain
@@ -16,7 +17,9 @@ from lightwell.recommender.record import RecordError, SlateInputs, read_inputs, 
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.wire.entries import SlateServed
 
-_EXPLICABLE: frozenset[Outcome] = frozenset({"identical", "differs"})
+_EXPLICABLE: frozenset[Outcome] = frozenset(
+    {"identical", "differs", "withdrawal-unproven", "withdrawn-shown"}
+)
 
 
 class ExplainError(ValueError):
@@ -71,7 +74,12 @@ class OpenedSlate:
 
 
 def open_slate(
-    index: int, entry: SlateServed, record: SlateRecord | None, sources: Sources, cell: str
+    index: int,
+    entry: SlateServed,
+    record: SlateRecord | None,
+    sources: Sources,
+    cell: str,
+    withdrawals: Withdrawals | None = None,
 ) -> OpenedSlate:
     """Open a slate's record.
 
@@ -80,12 +88,13 @@ def open_slate(
         record: what the cell handed over; None if it has none.
         sources: snapshots and policies.
         cell: the cell whose slate it is.
+        withdrawals: which videos the ledger says were taken back; None for none.
 
     Raises:
         ExplainError: there is no record that opens the commitment, or nothing to rank it from.
     """
     records = {} if record is None else {entry.commitment: record}
-    outcome = judge([(index, entry)], records, sources, cell)[0].outcome
+    outcome = judge([(index, entry)], records, sources, cell, withdrawals)[0].outcome
     if record is None or outcome not in _EXPLICABLE:
         raise ExplainError(f"slate {entry.commitment[:12]} cannot be explained: its verdict is {outcome}")
     snapshot, policy = sources.snapshot(entry.snapshot), sources.policy(entry.policy)

@@ -238,6 +238,7 @@ class Monitor:
             roster=held.seats,
             now=now,
             cell=ledger.cell,
+            held=adopted.held(self.store, ledger.cell),
         )
         return ledger.terms
 

@@ -27,6 +27,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entry: Annotated[str, msgspec.Meta(max_length=ENTRY_LIMIT)]
 
 
+_decode_submission = msgspec.json.Decoder(Submission).decode
+
+
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a promise stands.
 
@@ -60,7 +63,7 @@ def read(body: bytes) -> Submission:
     if len(body) > BODY_LIMIT:
         raise Refusal(413, "too-large", f"A promise and its entry take at most {BODY_LIMIT} bytes.")
     try:
-        return msgspec.json.decode(body, type=Submission)
+        return _decode_submission(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, "bad-request", f"The body is not a promise with its entry: {error}.") from error
 

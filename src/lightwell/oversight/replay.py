@@ -7,10 +7,12 @@ from typing import Final
 
 import msgspec
 
+from lightwell.oversight.ranker_calls import RankerCall
 from lightwell.oversight.verdicts import Outcome, Verdict
+from lightwell.oversight.withdrawals import Withdrawals
 from lightwell.recommender import live, pipeline
 from lightwell.recommender import policy as ranking_policy
-from lightwell.recommender.record import RecordError, read_inputs
+from lightwell.recommender.record import RecordError, SlateInputs, read_inputs, read_slate
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.wire import commitment
 from lightwell.wire.entries import SlateServed
@@ -87,7 +89,11 @@ class Sources:
 
 
 def judge(
-    slates: Sequence[tuple[int, SlateServed]], records: dict[str, SlateRecord], sources: Sources, cell: str
+    slates: Sequence[tuple[int, SlateServed]],
+    records: dict[str, SlateRecord],
+    sources: Sources,
+    cell: str,
+    withdrawals: Withdrawals | None = None,
 ) -> list[Verdict]:
     """Give the verdict on each slate.
 
@@ -96,13 +102,42 @@ def judge(
         records: by commitment, those the cell has.
         sources: snapshots and policies.
         cell: the cell whose slates they are.
+        withdrawals: which videos the ledger says were taken back; None for none.
     """
+    known = withdrawals or Withdrawals()
     return [
-        Verdict(index, _judge(entry, records.get(entry.commitment), sources, cell)) for index, entry in slates
+        Verdict(
+            index,
+            _judge(index, entry, records.get(entry.commitment), sources, cell, known),
+            _ranker_call(records.get(entry.commitment), sources.policy(entry.policy)),
+        )
+        for index, entry in slates
     ]
 
 
-def _judge(entry: SlateServed, record: SlateRecord | None, sources: Sources, cell: str) -> Outcome:
+def _ranker_call(
+    record: SlateRecord | None, policy: ranking_policy.RankingPolicy | None
+) -> RankerCall | None:
+    """What a record says of the ranker that its policy names; None where none was asked."""
+    if record is None or policy is None or policy.external is None or not record.inputs:
+        return None
+    try:
+        external = read_inputs(record.inputs.encode()).external
+    except RecordError:
+        return None
+    if external is msgspec.UNSET:
+        return None
+    return RankerCall(bool(external.failed), policy.external.most_failures)
+
+
+def _judge(
+    index: int,
+    entry: SlateServed,
+    record: SlateRecord | None,
+    sources: Sources,
+    cell: str,
+    withdrawals: Withdrawals,
+) -> Outcome:
     if record is None:
         return "missing"
     inputs_bytes, slate_bytes = record.inputs.encode(), record.slate.encode()
@@ -131,4 +166,17 @@ def _judge(entry: SlateServed, record: SlateRecord | None, sources: Sources, cel
         again = pipeline.replay(snapshot, policy, inputs)
     except RecordError:
         return "differs"
-    return "identical" if again == slate_bytes else "differs"
+    if again != slate_bytes:
+        return "differs"
+    return _judge_withdrawn(index, entry, inputs, slate_bytes, withdrawals)
+
+
+def _judge_withdrawn(
+    index: int, entry: SlateServed, inputs: SlateInputs, slate: bytes, withdrawals: Withdrawals
+) -> Outcome:
+    """Hold what the record leaves out as withdrawn, and what the slate shows, to the ledger's withdrawals."""
+    if not all(withdrawals.stands_before(video, index) for video in inputs.withdrawn):
+        return "withdrawal-unproven"
+    if any(withdrawals.is_over(item.video, index, entry) for item in read_slate(slate).items):
+        return "withdrawn-shown"
+    return "identical"

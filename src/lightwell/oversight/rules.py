@@ -50,6 +50,8 @@ def digest_entry(db: sqlite3.Connection, cell: str, index: int, entry: object) -
             _open_request(db, cell, index, entry)
         case kinds.AccessDecided():
             return _decide(db, cell, index, entry)
+        case kinds.AccessOpened():
+            return _open_emergency(db, cell, index, entry)
         case kinds.AccessUsed():
             return _use(db, cell, index, entry)
         case kinds.AccessEnded():
@@ -104,6 +106,32 @@ def _decide(db: sqlite3.Connection, cell: str, index: int, entry: kinds.AccessDe
             )
         ]
     return []
+
+
+def _open_emergency(db: sqlite3.Connection, cell: str, index: int, entry: kinds.AccessOpened) -> list[Breach]:
+    db.execute(
+        """INSERT INTO requests (cell, request, seen_idx, place, role, at, outcome, reason,
+          approvals, expires_at, decided_idx, decided_at) VALUES (?, ?, ?, ?, ?, ?, 'granted', ?, ?, ?, ?, ?)
+        ON CONFLICT (cell, request) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
+          approvals = excluded.approvals, expires_at = excluded.expires_at,
+          decided_idx = excluded.decided_idx, decided_at = excluded.decided_at""",
+        (
+            cell, entry.request, index, entry.place, entry.role, entry.at,
+            "emergency-alarm" if entry.alarmed else "emergency", entry.witnesses, entry.expires_at, index,
+            entry.at,
+        ),
+    )  # fmt: skip
+    if not entry.alarmed:
+        return []
+    return [
+        Breach(
+            f"access-{entry.request}-alarm",
+            "access",
+            "Alarm: an emergency was opened without witnesses",
+            f"Entry {index} opens request {entry.request} on one person's word; it must be reviewed.",
+            [index],
+        )
+    ]
 
 
 def _use(db: sqlite3.Connection, cell: str, index: int, entry: kinds.AccessUsed) -> list[Breach]:

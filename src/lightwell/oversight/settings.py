@@ -57,7 +57,10 @@ class OversightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class CleanRoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the partner's process inside one cell needs: the cell, the oversight server and its own key."""
+    """What the partner's process inside one cell needs: the cell, the oversight server and its own key.
+
+    `shuffled` is as in `WatchedCell`.
+    """
 
     cell: str
     url: str
@@ -66,6 +69,7 @@ class CleanRoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     key: str = "cleanroom.key"
     folder: Path = Path()
     poll_seconds: float = 0.25
+    shuffled: bool = False
 
     @property
     def database(self) -> Path:

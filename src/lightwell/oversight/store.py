@@ -45,6 +45,9 @@ CREATE INDEX IF NOT EXISTS verdicts_by_time ON verdicts (cell, run, at);
 CREATE TABLE IF NOT EXISTS verdict_counts (
   cell TEXT NOT NULL, run TEXT NOT NULL, outcome TEXT NOT NULL, n INTEGER NOT NULL,
   PRIMARY KEY (cell, run, outcome)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranker_calls (
+  cell TEXT NOT NULL, idx INTEGER NOT NULL, failed INTEGER NOT NULL, most_failures INTEGER NOT NULL,
+  PRIMARY KEY (cell, idx)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS findings (
   id INTEGER PRIMARY KEY, cell TEXT NOT NULL, key TEXT NOT NULL, area TEXT NOT NULL, state TEXT NOT NULL,
   title TEXT NOT NULL, detail TEXT NOT NULL, entries TEXT NOT NULL, opened_at REAL NOT NULL,

@@ -6,10 +6,12 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from lightwell.oversight import audits, views
+from lightwell.oversight import adopted, audits, ranker_calls, views
+from lightwell.oversight.ranker_calls import RankerCall
 from lightwell.oversight.refusal import VerdictError
 from lightwell.oversight.store import Store
 from lightwell.wire.checkpoint import CheckpointError, open_checkpoint
+from lightwell.wire.entries import SlateServed, decode
 from lightwell.wire.keys import NoteError, Verifier
 
 LIVE: Final = "live"
@@ -17,23 +19,44 @@ LIVE: Final = "live"
 _CURRENT: Final = ""
 _SHOWN_ENTRIES: Final = 50
 
-Outcome = Literal["identical", "differs", "missing", "unopened", "snapshot-missing", "padding"]
-"""`padding`: the commitment opens as one to padding, so it is no slate of anybody's."""
-HARMLESS: Final = ("identical", "padding")
+Outcome = Literal[
+    "identical", "differs", "missing", "unopened", "snapshot-missing", "padding",
+    "withdrawal-unproven", "withdrawn-shown", "not-kept",
+]  # fmt: skip
+"""`padding`: the commitment opens as one to padding, so it is no slate of anybody's.
+
+`withdrawal-unproven`: the record leaves out a video as withdrawn that no entry before it takes back.
+`withdrawn-shown`: the slate holds a video that was taken back long enough before.
+`not-kept`: what it was ranked from is gone, and the slate is older than the agreement has that kept. Only the
+monitor says so, by the entry's time and the agreement it holds; a clean room says `snapshot-missing`.
+"""
+HARMLESS: Final = ("identical", "padding", "not-kept")
+_DAY_SECONDS: Final = 86_400
+_REPLAYED: Final = ("identical", "differs", "withdrawal-unproven", "withdrawn-shown")
+_WRONG: Final = ("differs", "unopened", "withdrawal-unproven", "withdrawn-shown")
 
 _TITLES: Final = {
     "differs": "Slates differ when they are replayed",
     "missing": "Slate records are missing",
     "unopened": "Slate records do not open their commitment",
     "snapshot-missing": "Slates cannot be replayed: what they were ranked from is missing",
+    "withdrawal-unproven": "Videos were left out as withdrawn that nobody took back",
+    "withdrawn-shown": "Slates show videos that were taken back before",
 }
 
 
-class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of one slate: `index` is that of its SlateServed entry."""
+Index = Annotated[int, msgspec.Meta(ge=0)]
 
-    index: Annotated[int, msgspec.Meta(ge=0)]
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of one slate: `index` is that of its SlateServed entry.
+
+    `ranker`: what its record says of the ranker that its policy names, if it names one.
+    """
+
+    index: Index
     outcome: Outcome
+    ranker: RankerCall | None = None
 
 
 class VerdictBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +64,7 @@ class VerdictBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     `audited_size`: every slate below this index has its verdict. `checkpoint`: the signed note the clean room
     follows, so that two views of one ledger meet. `problems`: what an audit found wrong in the files.
+    `unopened_withdrawals`: the `VideoWithdrawn` entries of which the cell does not say what they take back.
     """
 
     cell: str
@@ -49,11 +73,17 @@ class VerdictBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     verdicts: Annotated[list[Verdict], msgspec.Meta(max_length=1000)] = []
     checkpoint: Annotated[str, msgspec.Meta(max_length=20_000)] = ""
     problems: Annotated[list[str], msgspec.Meta(max_length=1000)] = []
+    unopened_withdrawals: Annotated[list[Index], msgspec.Meta(max_length=1000)] = []
     done: bool = False
 
 
+decode_batch = msgspec.json.Decoder(VerdictBatch).decode
+
+
 class ReplayFigures(msgspec.Struct, frozen=True):
-    """How far replay is: `mismatches` differ or do not open, `missing` could not be replayed at all.
+    """How far replay is: `mismatches` differ, do not open or are wrong about what was withdrawn.
+
+    `missing` could not be replayed at all.
 
     `judged` slates have a verdict of any kind; `run` is the last finished audit and `audited_size` its size.
     """
@@ -70,6 +100,10 @@ class ReplayFigures(msgspec.Struct, frozen=True):
     """Slate entries that are nobody's slate; they are counted here and nowhere else."""
     live_size: int = 0
     wanted: str | None = None
+    ranker_asked: int = 0
+    """Of the newest slates, those whose policy names a ranker of another organisation."""
+    ranker_failed: int = 0
+    """Of these, those in which it is said to have failed."""
 
 
 def take(store: Store, ledger: tuple[str, Verifier], batch: VerdictBatch) -> None:
@@ -88,17 +122,24 @@ def take(store: Store, ledger: tuple[str, Verifier], batch: VerdictBatch) -> Non
     size = head.size if head else 0
     if batch.checkpoint:
         _compare_views(store, ledger, batch, size)
-    top = max([batch.audited_size, *(v.index + 1 for v in batch.verdicts)])
+    indices = [*(verdict.index for verdict in batch.verdicts), *batch.unopened_withdrawals]
+    top = max([batch.audited_size, *(index + 1 for index in indices)])
     if top > size:
         raise VerdictError(409, "not-yet-followed", f"The monitor has followed {size} entries; try again.")
+    kept_since = _kept_since(store, batch.cell)
     with store.write() as db:
         _check_run(db, batch)
         _check_slates(db, batch)
+        batch = msgspec.structs.replace(batch, verdicts=_excused(db, batch, kept_since))
         for verdict in batch.verdicts:
             _record(db, batch.cell, batch.run, verdict)
             _record_current(db, batch, verdict)
         _advance(db, batch)
+        calls = [(verdict.index, verdict.ranker) for verdict in batch.verdicts if verdict.ranker is not None]
+        ranker_calls.keep(db, batch.cell, calls)
     _raise_findings(store, batch)
+    if calls:
+        ranker_calls.raise_if_many(store, batch.cell)
 
 
 def figures(store: Store, cell: str, run: str | None = None) -> ReplayFigures:
@@ -131,18 +172,21 @@ def figures(store: Store, cell: str, run: str | None = None) -> ReplayFigures:
             "SELECT count(*) FROM entries WHERE cell = ? AND kind = 'SlateServed' AND idx < ?", cell, below
         )
     padding = counts.pop("padding", 0)
+    calls = ranker_calls.figures(store, cell)
     return ReplayFigures(
         tree_size=tree_size,
         slates=slates - padding,
         padding=padding,
-        replayed=counts.get("identical", 0) + counts.get("differs", 0),
-        mismatches=counts.get("differs", 0) + counts.get("unopened", 0),
+        replayed=sum(counts.get(outcome, 0) for outcome in _REPLAYED),
+        mismatches=sum(counts.get(outcome, 0) for outcome in _WRONG),
         missing=counts.get("missing", 0) + counts.get("snapshot-missing", 0),
         audited_size=row["audited_size"] if row else (live_size if run in (None, LIVE) else 0),
         run=row["run"] if row else LIVE,
         judged=sum(counts.values()),
         live_size=live_size,
         wanted=audits.wanted_audit(store, cell),
+        ranker_asked=calls.asked,
+        ranker_failed=calls.failed,
     )
 
 
@@ -175,13 +219,46 @@ def _check_run(db: sqlite3.Connection, batch: VerdictBatch) -> None:
         raise VerdictError(409, "run-is-over", "This audit is over.")
 
 
+def _kept_since(store: Store, cell: str) -> int:
+    """The time, in seconds, of the oldest slate whose snapshot the agreement in force has kept."""
+    held = adopted.adopted(store, cell)
+    return int(time.time()) - held.agreement.limits.slate_replay_days.value * _DAY_SECONDS if held else 0
+
+
 def _check_slates(db: sqlite3.Connection, batch: VerdictBatch) -> None:
+    for kind, slug, what, indices in (
+        ("SlateServed", "no-slate", "a slate", [verdict.index for verdict in batch.verdicts]),
+        ("VideoWithdrawn", "no-withdrawal", "a withdrawal", batch.unopened_withdrawals),
+    ):
+        for index in indices:
+            row = db.execute(
+                "SELECT kind FROM entries WHERE cell = ? AND idx = ?", (batch.cell, index)
+            ).fetchone()
+            if row is None or row["kind"] != kind:
+                raise VerdictError(422, slug, f"Entry {index} is not that of {what}.")
+
+
+def _excused(db: sqlite3.Connection, batch: VerdictBatch, kept_since: int) -> list[Verdict]:
+    """The verdicts, with snapshots that are missing told from those that need not be kept any more."""
+    found = []
     for verdict in batch.verdicts:
-        row = db.execute(
-            "SELECT kind FROM entries WHERE cell = ? AND idx = ?", (batch.cell, verdict.index)
-        ).fetchone()
-        if row is None or row["kind"] != "SlateServed":
-            raise VerdictError(422, "no-slate", f"Entry {verdict.index} is not that of a slate.")
+        if verdict.outcome == "not-kept":
+            detail = "What is kept no longer, the monitor finds by itself; say that the snapshot is missing."
+            raise VerdictError(422, "not-for-clean-rooms", detail)
+        is_old = False
+        if verdict.outcome == "snapshot-missing":
+            row = db.execute(
+                "SELECT data FROM entries WHERE cell = ? AND idx = ?", (batch.cell, verdict.index)
+            ).fetchone()
+            is_old = _served_at(row["data"]) < kept_since
+        found.append(Verdict(verdict.index, "not-kept") if is_old else verdict)
+    return found
+
+
+def _served_at(data: bytes) -> int:
+    entry = decode(data)
+    # What states no time is as young as can be: it gets no excuse.
+    return entry.at if isinstance(entry, SlateServed) else int(time.time())
 
 
 def _record(db: sqlite3.Connection, cell: str, run: str, verdict: Verdict) -> None:
@@ -207,14 +284,17 @@ def _record(db: sqlite3.Connection, cell: str, run: str, verdict: Verdict) -> No
 
 
 def _record_current(db: sqlite3.Connection, batch: VerdictBatch, verdict: Verdict) -> None:
-    if batch.run == LIVE:
-        # A live verdict, sent again by whoever kept it, must not cover up what an audit found later.
-        audited = db.execute(
-            "SELECT 1 FROM verdicts WHERE cell = ? AND run = '' AND idx = ?", (batch.cell, verdict.index)
-        ).fetchone()
-        if audited is not None:
-            return
+    # A live verdict, sent again by whoever kept it, must not cover up what an audit found later. Nor may
+    # what was found while there was something to replay be covered up by there being nothing any more.
+    yields = batch.run == LIVE or verdict.outcome == "not-kept"
+    if yields and _has_current(db, batch.cell, verdict.index):
+        return
     _record(db, batch.cell, _CURRENT, verdict)
+
+
+def _has_current(db: sqlite3.Connection, cell: str, index: int) -> bool:
+    found = db.execute("SELECT 1 FROM verdicts WHERE cell = ? AND run = '' AND idx = ?", (cell, index))
+    return found.fetchone() is not None
 
 
 def _advance(db: sqlite3.Connection, batch: VerdictBatch) -> None:
@@ -263,3 +343,14 @@ def _raise_findings(store: Store, batch: VerdictBatch) -> None:
             entries=[row["idx"] for row in rows],
         )
     audits.raise_file_findings(store, batch.cell, batch.problems, "clean room")
+    if batch.unopened_withdrawals:
+        count = len(batch.unopened_withdrawals)
+        store.raise_finding(
+            batch.cell,
+            "withdrawals-unopened",
+            area="replay",
+            title="The cell does not say what was taken back",
+            detail=f"{count} {'withdrawal does' if count == 1 else 'withdrawals do'} not open, so that no"
+            " slate can be held to them.",
+            entries=batch.unopened_withdrawals[:_SHOWN_ENTRIES],
+        )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from lightwell.recommender.audience import audience
 from lightwell.recommender.integers import Ints, as_ints
 
 
@@ -14,7 +15,8 @@ class VideoFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     creator: "cell:handle". sound: sound id or None. hour: whole hours since 1970 of publication; second:
     seconds into that hour (0..3599), which order its videos. topic: its subject; the first tag stands in.
-    duration: milliseconds, 0 where unknown.
+    duration: milliseconds, 0 where unknown. adult: for adults only. regions: those in which it may be shown,
+    none for all; `region` is where it was made.
     """
 
     id: str
@@ -26,6 +28,13 @@ class VideoFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     region: str = ""
     topic: str = ""
     duration: int = 0
+    adult: bool = False
+    regions: Sequence[str] = ()
+
+    @property
+    def audience(self) -> str:
+        """Who it may be shown to, as a word; see `audience`."""
+        return audience(self.adult, self.regions)
 
     @property
     def published(self) -> int:
@@ -53,16 +62,18 @@ def catalogue(facts: Sequence[VideoFact]) -> dict[str, Any]:
     sounds = _numbers(fact.sound for fact in facts if fact.sound)
     topics = _numbers(fact.subject for fact in facts if fact.subject)
     regions = _numbers(fact.region for fact in facts)
+    audiences = _numbers(fact.audience for fact in facts)
     tags = _numbers(tag for found in tags_of for tag in found)
     creator = as_ints([creators[fact.creator] for fact in facts])
     sound = as_ints([sounds[fact.sound] if fact.sound else -1 for fact in facts])
     arrays: dict[str, Any] = {
         "ids": np.array([int(fact.id, 16) for fact in facts], dtype=np.uint64),
         "creators": list(creators), "sounds": list(sounds), "tags": list(tags),
-        "topics": list(topics), "regions": list(regions),
+        "topics": list(topics), "regions": list(regions), "audiences": list(audiences),
         "creator": creator, "sound": sound,
         "topic": as_ints([topics[fact.subject] if fact.subject else -1 for fact in facts]),
         "region": as_ints([regions[fact.region] for fact in facts]),
+        "audience": as_ints([audiences[fact.audience] for fact in facts]),
         "published": as_ints([fact.published for fact in facts]),
         "duration": as_ints([fact.duration for fact in facts]),
         "tag_starts": as_ints([0, *(len(found) for found in tags_of)]).cumsum(),

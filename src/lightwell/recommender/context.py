@@ -1,6 +1,6 @@
 """One request against one snapshot: the viewer's ids found in it, and the tastes that follow from them."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lightwell.recommender import kernels
 from lightwell.recommender.draws import HOLDBACK, PROMOTION, below, draw
 from lightwell.recommender.integers import ONE, Ints, half_life_table
+from lightwell.recommender.lazily import lazily
 from lightwell.recommender.policy import Promotion, RankingPolicy
 from lightwell.recommender.ranker import RankerError
 from lightwell.recommender.record import MOST_WATCHED, RecordError, SlateInputs
@@ -89,7 +90,7 @@ class Context:
             return False
         return below(draw(self.inputs.seed, HOLDBACK, 1)[0], 1_000_000) < share
 
-    @cached_property
+    @lazily
     def seen_long_ago(self) -> Positions:
         """Seen videos that may be offered again when little else is left; none if the policy says never."""
         newest = self.policy.filters.again_after
@@ -99,34 +100,34 @@ class Context:
         older = self.seen_ids[:-newest]
         return _distinct(self.tables.find(older[~kernels.gather.among_ids(recent, older)]))
 
-    @cached_property
+    @lazily
     def just_shown(self) -> Positions:
         """The newest videos seen, as many as diversity looks back on, newest last; -1 for those gone."""
         return self.tables.find(self.seen_ids[max(self.seen_ids.size - self.policy.diversity.window, 0) :])
 
-    @cached_property
+    @lazily
     def follows(self) -> Positions:
         """Followed creators known to the snapshot, ascending; the followed tab is asked for by name."""
         wanted = self.personal or self.inputs.request.tab == "following"
         return self._creators(self.inputs.viewer.follows if wanted else [])
 
-    @cached_property
+    @lazily
     def blocked(self) -> Positions:
         """Blocked creators known to the snapshot, ascending."""
         return self._creators(self.inputs.viewer.blocked)
 
-    @cached_property
+    @lazily
     def muted(self) -> Positions:
         """Muted creators known to the snapshot, ascending."""
         return self._creators(self.inputs.viewer.muted)
 
-    @cached_property
+    @lazily
     def own(self) -> int:
         """The viewer's own number as a creator, -1 if none."""
         own = self.inputs.viewer.own
         return self.snapshot.creator_number(own) if own else -1
 
-    @cached_property
+    @lazily
     def by_shunned(self) -> int:
         """How many videos at most are of creators that filters drop."""
         starts, tables = self.tables.by_creator_starts, self.tables
@@ -142,7 +143,7 @@ class Context:
         numbers = {self.snapshot.creator_number(key) for key in keys} - {-1}
         return np.array(sorted(numbers), dtype=np.int32)
 
-    @cached_property
+    @lazily
     def evidence(self) -> tuple[Positions, Ints]:
         """Videos and what each says: watches above or below neutral and likes by age, hides against."""
         if not self.personal:
@@ -165,19 +166,19 @@ class Context:
         left: Ints = np.where(ordered[at] == self.likes, self.recency[order[at]], self.recency[0])
         return left
 
-    @cached_property
+    @lazily
     def creator_tastes(self) -> Tastes:
         """Liking by creator."""
         keys, sums = kernels.measure.tastes(self.tables.creator, *self.evidence)
         return keys, sums
 
-    @cached_property
+    @lazily
     def sound_tastes(self) -> Tastes:
         """Liking by sound."""
         keys, sums = kernels.measure.tastes(self.tables.sound, *self.evidence)
         return keys, sums
 
-    @cached_property
+    @lazily
     def tag_tastes(self) -> Tastes:
         """Liking by hashtag; one that most videos carry says little and counts little."""
         tables = self.tables
@@ -186,7 +187,7 @@ class Context:
         )
         return keys, sums
 
-    @cached_property
+    @lazily
     def history(self) -> tuple[Positions, Positions]:
         """The videos watched, each once, the newest last, and the kind of each; empty without the viewer."""
         videos, kinds = kernels.measure.history(
@@ -194,7 +195,7 @@ class Context:
         )
         return (videos, kinds) if self.personal else (videos[:0], kinds[:0])
 
-    @cached_property
+    @lazily
     def neighbours(self) -> tuple[Positions, Positions, int]:
         """Where the item graph leads to from what was watched: places met in a table, the table, its room.
 
@@ -223,7 +224,7 @@ class Context:
         taste = self.policy.taste
         return taste.graph_long, taste.graph_other if self.tables.forest is not None else 0
 
-    @cached_property
+    @lazily
     def near_best(self) -> Positions:
         """Strongest neighbours of what the viewer watched, times their trend of today; best first."""
         tables, (met, table, _) = self.tables, self.neighbours
@@ -241,19 +242,21 @@ class Context:
             self._table = None
             del self.__dict__["neighbours"]
 
-    @cached_property
+    @lazily
     def fresh(self) -> Positions:
         """New videos with few views, newest first: those that still need first viewers."""
         rules = self.policy.exploration
         oldest = (self.inputs.request.hour - rules.hours + 1) * 3600 - 1
-        return self.tables.few(rules.views).after(oldest, self.policy.limits.fresh)
+        viewer = self.inputs.viewer
+        few = self.tables.few(rules.views, rules.newest, viewer.adult, viewer.region)
+        return few.after(oldest, self.policy.limits.fresh)
 
     def age(self, videos: NDArray[Any]) -> Ints:
         """Whole hours since the videos were published, never below 0."""
         hours: Ints = self.inputs.request.hour - self.tables.published[videos] // 3600
         return np.maximum(hours, 0)
 
-    @cached_property
+    @lazily
     def promoted(self) -> dict[int, Promotion]:
         """Promotions that act on this request, by video; the seed draws whether the ceiling lets each act."""
         promotions = self.policy.promotions

@@ -146,37 +146,81 @@ def decayed(name: str, values: NDArray[np.int64], since: int, minute: int) -> In
     return left
 
 
-def scores(found: Mapping[str, NDArray[np.int64]], rules: Rules) -> dict[str, NDArray[Any]]:
-    """Trend, rise and finish of every video, from the counters of all."""
-    views, longs = found["views"], found["longs"]
+class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What scores of videos need to know of all others: sums of their counters, and the largest rise."""
+
+    videos: int
+    views: int
+    longs: int
+    longs_24h: int
+    rise: int
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """The totals of two parts of a catalogue that share no video."""
+        return Totals(
+            self.videos + other.videos,
+            self.views + other.views,
+            self.longs + other.longs,
+            self.longs_24h + other.longs_24h,
+            max(self.rise, other.rise),
+        )
+
+
+def totals(found: Mapping[str, NDArray[np.int64]]) -> Totals:
+    """The totals of some videos, from their counters."""
+    views, longs, lately = (int(found[name].sum()) for name in ("views", "longs", "longs_24h"))
+    return Totals(found["views"].size, views, longs, lately, int(_rise(found).max(initial=0)))
+
+
+def _rise(found: Mapping[str, NDArray[np.int64]]) -> Ints:
     # At a steady pace the day's window holds a seventh of the week's; a quarter above that, a rise begins.
-    rise = np.maximum(found["longs_24h"] - found["longs_week"] * 5 // 28, 0)
-    half = max(rules.rise_half * 256, int(rise.max(initial=0)) // 3)
-    mean = 256 * int(longs.sum()) // max(int(views.sum()), 1)
+    rise: Ints = np.maximum(found["longs_24h"] - found["longs_week"] * 5 // 28, 0)
+    return rise
+
+
+def scores(
+    found: Mapping[str, NDArray[np.int64]], rules: Rules, of_all: Totals | None = None
+) -> dict[str, NDArray[Any]]:
+    """Trend, rise and finish of videos, from their counters.
+
+    Args:
+        found: every name of `COUNTERS`.
+        rules: how scores follow from counters.
+        of_all: the totals of the whole catalogue, where these are a part of it.
+    """
+    of_all = of_all or totals(found)
+    views, longs = found["views"], found["longs"]
+    rise = _rise(found)
+    half = max(rules.rise_half * 256, of_all.rise // 3)
+    mean = 256 * of_all.longs // max(of_all.views, 1)
     prior = max(rules.prior_views, 1)
     finish = (256 * longs + prior * mean) // (views + prior) - mean
     # A rise flattens by its root, so that the one biggest hit does not hide every other.
     return {
-        "trend": trend(found["longs_24h"], longs, rules).astype(np.uint16),
+        "trend": trend(found["longs_24h"], longs, rules, of_all).astype(np.uint16),
         "rise": isqrt(255 * 255 * rise // (rise + half)).astype(np.int16),
         "finish": np.clip(finish, -256, 256).astype(np.int16),
     }
 
 
-def trend(lately: NDArray[np.int64], longs: NDArray[np.int64], rules: Rules) -> Ints:
+def trend(
+    lately: NDArray[np.int64], longs: NDArray[np.int64], rules: Rules, of_all: Totals | None = None
+) -> Ints:
     """The share of a video's long watches of the last day, against the catalogue's, to the power .6.
 
     Args:
         lately: long watches by a half-life of 24 hours, in 256ths, of every video.
         longs: long watches of all time.
         rules: what every video is given beforehand.
+        of_all: the totals of the whole catalogue, where these videos are a part of it.
 
     Returns:
         256 where a video is as the catalogue, at most 65,535.
     """
     given_longs, given_lately = rules.trend_longs, rules.trend_lately
-    all_longs = int(longs.sum()) + given_longs * longs.size
-    all_lately = int(lately.sum()) + given_lately * longs.size
+    videos = of_all.videos if of_all else longs.size
+    all_longs = (of_all.longs if of_all else int(longs.sum())) + given_longs * videos
+    all_lately = (of_all.longs_24h if of_all else int(lately.sum())) + given_lately * videos
     usual = min((all_longs << 26) // max(all_lately, 1), (1 << 38) - 1)
     share = np.minimum(((lately + given_lately) << 10) // (longs + given_longs), (1 << 24) - 1)
     ratio = np.minimum((share * usual) >> 28, _MOST_RATIO)

@@ -1,6 +1,6 @@
 """Filters: which candidates may not be shown, each with its reason; the first that fits is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,18 @@ def withdrawn(context: Context, candidates: Candidates) -> Mask | None:
     return kernels.gather.among_ids(context.withdrawn, candidates.ids) if context.withdrawn.size else None
 
 
+def age(context: Context, candidates: Candidates) -> Mask | None:
+    """For adults, and the viewer is not known to be one."""
+    barred = context.tables.audiences.barred_by_age(context.inputs.viewer.adult)
+    return None if barred is None else _of_audiences(context, candidates, barred)
+
+
+def region(context: Context, candidates: Candidates) -> Mask | None:
+    """Not to be shown in the viewer's region, as its maker chose."""
+    barred = context.tables.audiences.barred_by_region(context.inputs.viewer.region)
+    return None if barred is None else _of_audiences(context, candidates, barred)
+
+
 def hidden(context: Context, candidates: Candidates) -> Mask | None:
     """Hidden by the viewer."""
     return kernels.gather.among_ids(context.hidden, candidates.ids) if context.hidden.size else None
@@ -62,6 +74,11 @@ def seen(context: Context, candidates: Candidates) -> Mask | None:
     return kernels.gather.among_ids(context.seen, candidates.ids) if context.seen.size else None
 
 
+def _of_audiences(context: Context, candidates: Candidates, barred: Mask) -> Mask:
+    mask: Mask = barred[context.tables.audience[candidates.videos]]
+    return mask
+
+
 def _by_creators(context: Context, candidates: Candidates, creators: Positions) -> Mask | None:
     if not creators.size:
         return None
@@ -70,13 +87,28 @@ def _by_creators(context: Context, candidates: Candidates, creators: Positions) 
 
 
 _WITHDRAWN = Filter("withdrawn", withdrawn)
+_AGE = Filter("age", age)
+_REGION = Filter("region", region)
 _HIDDEN = Filter("hidden", hidden)
 _BLOCKED = Filter("blocked", blocked)
 _MUTED = Filter("muted", muted)
 _SEEN = Filter("seen", seen)
-FOR_YOU = (_WITHDRAWN, _HIDDEN, _BLOCKED, _MUTED, Filter("own", own), _SEEN)
-BY_TIME = (_WITHDRAWN, _HIDDEN, _BLOCKED, _MUTED, _SEEN)
-WITHOUT_VIEWER = (_WITHDRAWN,)
+FOR_YOU = (_WITHDRAWN, _AGE, _REGION, _HIDDEN, _BLOCKED, _MUTED, Filter("own", own), _SEEN)
+BY_TIME = (_WITHDRAWN, _AGE, _REGION, _HIDDEN, _BLOCKED, _MUTED, _SEEN)
+WITHOUT_VIEWER = (_WITHDRAWN, _AGE, _REGION)
+DROPPED: Mapping[str, str] = {
+    "withdrawn": "Its maker took it back",
+    "age": "It is for adults, and the viewer is not known to be one",
+    "region": "Its maker does not show it in this region",
+    "hidden": "The viewer hid it",
+    "blocked": "The viewer blocked its maker",
+    "muted": "The viewer muted its maker",
+    "own": "The viewer made it",
+    "seen": "The viewer has seen it",
+    "outranked": "Others scored higher",
+    "not-in-catalogue": "A promotion names it, and it is not there",
+}
+"""Every reason why a video that was considered is not in a slate, and how it is said."""
 
 
 def drop_all(

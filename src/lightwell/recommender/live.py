@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -25,16 +26,17 @@ from lightwell.recommender.snapshot import (
     PER_VIDEO,
     ROWS,
     WORDS,
+    Facts,
     Snapshot,
     SnapshotError,
     search,
 )
 
-MAGIC: Final = b"lightwell/update/v1\n"
+MAGIC: Final = b"lightwell/update/v2\n"
 _MOST_HEADER: Final = 4096
 _MOST_WORDS: Final = 64 * 1024 * 1024
 
-_ADDED: Final = ("ids", "creator", "sound", "topic", "region", "published", "duration")
+_ADDED: Final = ("ids", "creator", "sound", "topic", "region", "audience", "published", "duration")
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
 
@@ -49,12 +51,19 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: Annotated[int, msgspec.Meta(ge=0, le=_MOST_WORDS)]
 
 
+_decode_header = msgspec.json.Decoder(_Header).decode
+
+
 class _NewWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     creators: list[str] = []
     sounds: list[str] = []
     tags: list[str] = []
     topics: list[str] = []
     regions: list[str] = []
+    audiences: list[str] = []
+
+
+_decode_new_words = msgspec.json.Decoder(_NewWords).decode
 
 
 class FullError(ValueError):
@@ -86,6 +95,7 @@ def encode_update(
         "sound": [more["sounds"].of(fact.sound) for fact in added],
         "topic": [more["topics"].of(fact.subject) for fact in added],
         "region": [more["regions"].number(fact.region) for fact in added],
+        "audience": [more["audiences"].number(fact.audience) for fact in added],
         "published": [fact.published for fact in added],
         "duration": [fact.duration for fact in added],
         "tag_counts": [len(some) for some in tags_of],
@@ -130,19 +140,14 @@ def apply(base: Snapshot, data: bytes, rows: memoryview | None = None, expect: s
     Raises:
         SnapshotError: not an update, cut short, inconsistent, of another digest or for another base.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    if expect not in (None, digest):
-        raise SnapshotError(f"update: digest is {digest}, expected {expect}")
-    header, at = _header(data)
-    if header.base != base.digest:
-        raise SnapshotError(f"update: it is for base {header.base}, not {base.digest}")
-    if base.base_size != base.size or header.added > base.facts.room or header.tags > base.facts.room_tags:
-        raise SnapshotError("update: the base has no room for it")
-    columns, words = _body(header, base.size + header.added, data[at:])
+    update = read_update(data, base.digest, base.facts, expect)
+    header, columns, words = update.header, update.columns, update.words
+    if base.base_size != base.size:
+        raise SnapshotError("update: there is no room for a second one")
     if rows is None:
         rows = base.copy_rows()
     parts = _words(base, words)
-    _check(base, header, columns, parts)
+    update.check(base.size, base.ids, {name: len(parts[name]) for name in WORDS})
     arrays = {
         name: np.frombuffer(rows, dtype=kind, offset=base.places[name].at, count=_length(base, header, name))
         for name, kind in ROWS.items()
@@ -154,11 +159,62 @@ def apply(base: Snapshot, data: bytes, rows: memoryview | None = None, expect: s
     for array in arrays.values():
         array.flags.writeable = False
     parts |= arrays
-    parts["newest"] = _newest(base, arrays)
+    parts["newest"] = newest_of(base.newest, base.published, arrays["published"], arrays["ids"])
     parts["rising"] = _kept(rising(arrays["ids"], arrays, MOST_RISING).astype(np.int32))
     same = ("near", "near_weight", "by_creator", "by_sound", "by_tag", "ranker", "base", "base_size")
     parts |= {name: getattr(base, name) for name in same} | {"minute": header.minute}
-    return Snapshot(data, digest, base.facts, base.places, parts)
+    return Snapshot(data, update.digest, base.facts, base.places, parts)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update says, before it is held against its base.
+
+    columns: the added videos, in order; the positions of those counted, as steps; their counters.
+    words: by kind, those the base does not have.
+    """
+
+    digest: str
+    header: "_Header"
+    columns: Mapping[str, NDArray[Any]]
+    words: "_NewWords"
+
+    def check(self, size: int, ids: NDArray[np.uint64], words: Mapping[str, int]) -> None:
+        """Refuse what points outside its array.
+
+        Args:
+            size: how many videos the base has.
+            ids: those of them that must not be added again, ascending: of a part of the base, its own.
+            words: by kind, how many there are, the new ones included.
+
+        Raises:
+            SnapshotError: what is out of range.
+        """
+        _check(size, ids, self.header, self.columns, words)
+
+
+def read_update(data: bytes, base: str, facts: Facts, expect: str | None = None) -> Update:
+    """Read an update.
+
+    Args:
+        data: what `encode_update` gave.
+        base: digest of the base it must belong to.
+        facts: what that base's header says.
+        expect: the digest the update must have, in hex.
+
+    Raises:
+        SnapshotError: not an update, cut short, of another digest or for another base.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    if expect not in (None, digest):
+        raise SnapshotError(f"update: digest is {digest}, expected {expect}")
+    header, at = _header(data)
+    if header.base != base:
+        raise SnapshotError(f"update: it is for base {header.base}, not {base}")
+    if header.added > facts.room or header.tags > facts.room_tags:
+        raise SnapshotError("update: the base has no room for it")
+    columns, words = _body(header, facts.videos + header.added, data[at:])
+    return Update(digest, header, columns, words)
 
 
 class _Numbering:
@@ -204,7 +260,7 @@ def _header(data: bytes) -> tuple[_Header, int]:
     if data[: len(MAGIC)] != MAGIC or size > _MOST_HEADER or start + size > len(data):
         raise SnapshotError("update: not an update file")
     try:
-        return msgspec.json.decode(data[start : start + size], type=_Header), start + size
+        return _decode_header(data[start : start + size]), start + size
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"update header: {error}") from error
 
@@ -225,7 +281,7 @@ def _body(header: _Header, size: int, packed: bytes) -> tuple[dict[str, NDArray[
             raw = np.frombuffer(body, np.uint8, kind.itemsize * count, at).reshape(kind.itemsize, count)
             columns[name] = np.ascontiguousarray(raw.T).reshape(-1).view(kind)
             at += kind.itemsize * count
-        return columns, msgspec.json.decode(body[at:], type=_NewWords)
+        return columns, _decode_new_words(body[at:])
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotError(f"update: {error}") from error
 
@@ -263,15 +319,20 @@ def _kept(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check(
-    base: Snapshot, header: _Header, columns: Mapping[str, NDArray[Any]], parts: Mapping[str, Any]
+    size: int,
+    known: NDArray[np.uint64],
+    header: _Header,
+    columns: Mapping[str, NDArray[Any]],
+    words: Mapping[str, int],
 ) -> None:
     """Refuse what points outside its array, so that neither applying nor ranking can fail on it."""
     for name, least, below in (
-        ("creator", 0, len(parts["creators"])),
-        ("sound", -1, len(parts["sounds"])),
-        ("topic", -1, len(parts["topics"])),
-        ("region", 0, len(parts["regions"])),
-        ("tag", 0, len(parts["tags"])),
+        ("creator", 0, words["creators"]),
+        ("sound", -1, words["sounds"]),
+        ("topic", -1, words["topics"]),
+        ("region", 0, words["regions"]),
+        ("audience", 0, words["audiences"]),
+        ("tag", 0, words["tags"]),
         ("published", 0, 1 << 40),
         ("duration", 0, 1 << 31),
         *((name, 0, 1 + MOST_COUNTED) for name in ALL_TIME),
@@ -283,12 +344,12 @@ def _check(
     if int(columns["tag_counts"].sum(dtype=np.int64)) != header.tags:
         raise SnapshotError("update: tags do not fit")
     steps = columns["touched"].astype(np.int64)
-    if steps.size and (not bool((steps[1:] > 0).all()) or int(steps.sum()) >= base.size + header.added):
+    if steps.size and (not bool((steps[1:] > 0).all()) or int(steps.sum()) >= size + header.added):
         raise SnapshotError("update: counters of videos that are not there")
     ids, published = columns["ids"], columns["published"]
     order = np.lexsort((ids, published))
     twice = np.unique(ids).size != ids.size
-    if twice or not np.array_equal(order, np.arange(ids.size)) or bool((search(base.ids, ids) >= 0).any()):
+    if twice or not np.array_equal(order, np.arange(ids.size)) or bool((search(known, ids) >= 0).any()):
         raise SnapshotError("update: added videos are not new, each once, in order")
 
 
@@ -311,14 +372,25 @@ def _write(
         arrays[name][touched] = columns[name]
 
 
-def _newest(base: Snapshot, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
-    """All videos by time and id: the added ones sorted into the head of the base's order, then its rest."""
-    published, ids, size = arrays["published"], arrays["ids"], base.size
+def newest_of(
+    newest: NDArray[np.int32],
+    before: NDArray[np.int64],
+    published: NDArray[np.int64],
+    ids: NDArray[np.uint64],
+) -> NDArray[np.int32]:
+    """All videos by time and id: the added ones sorted into the head of the base's order, then its rest.
+
+    Args:
+        newest: the base's order.
+        before, published: seconds since 1970 of its videos, and of those and the added ones.
+        ids: of them all.
+    """
+    size = before.size
     if published.size == size:
-        return base.newest
-    times = -base.published[base.newest]
+        return newest
+    times = -before[newest]
     head = int(times.searchsorted(-int(published[size:].min()), side="right"))
     added = np.arange(size, published.size, dtype=np.int64)
-    first: Ints = np.concatenate((base.newest[:head].astype(np.int64), added))
+    first: Ints = np.concatenate((newest[:head].astype(np.int64), added))
     first = first[np.lexsort((ids[first], -published[first]))]
-    return _kept(np.concatenate((first.astype(np.int32), base.newest[head:])))
+    return _kept(np.concatenate((first.astype(np.int32), newest[head:])))

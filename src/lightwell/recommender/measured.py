@@ -1,7 +1,6 @@
 """Candidates with what is known of each for this viewer, and true words about one of them."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from lightwell.recommender.contribution import Contribution
 from lightwell.recommender.features import Rows
 from lightwell.recommender.integers import Ints
 from lightwell.recommender.kernels import measure
+from lightwell.recommender.lazily import lazily
 from lightwell.recommender.sources import Candidates
 
 
@@ -32,7 +32,7 @@ class Measured:
         """What one point of the policy counts in the score."""
         return RANKED_UNIT if self.ranked else 1
 
-    @cached_property
+    @lazily
     def signals(self) -> Ints:
         """Shape (measure.SIGNALS, n); the rows are named in `kernels.measure`."""
         context = self.context
@@ -45,12 +45,12 @@ class Measured:
         )  # fmt: skip
         return found
 
-    @cached_property
+    @lazily
     def features(self) -> Rows:
         """What the ranker is asked with, shape (n, features)."""
         return features.rows(self.context, self.candidates.videos)
 
-    @cached_property
+    @lazily
     def columns(self) -> Rows:
         """The same, shape (features, n)."""
         return np.ascontiguousarray(self.features.T)

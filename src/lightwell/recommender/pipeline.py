@@ -1,7 +1,6 @@
 """Ranking: sources -> filters -> scorers -> selector; the same record gives the same bytes anywhere."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from lightwell.recommender.context import Context, Positions
 from lightwell.recommender.contribution import Contribution
 from lightwell.recommender.filters import Dropped, Filter
 from lightwell.recommender.integers import Ints
+from lightwell.recommender.lazily import lazily
 from lightwell.recommender.measured import Measured
 from lightwell.recommender.policy import RankingPolicy
 from lightwell.recommender.record import (
@@ -82,7 +82,7 @@ class Ranked:
         """The viewer and what is known of them."""
         return self.measured.context
 
-    @cached_property
+    @lazily
     def reasons(self) -> list[list[Contribution]]:
         """For each item the contributions that sum to its score, largest first; none is zero."""
         return [self._reasons(place) for place in range(len(self.picks))]
@@ -102,11 +102,11 @@ class Ranked:
         ids = {name(place): promotion.id for place, promotion in acting.items()}
         return {item.video: ids[item.video] for item in self.slate.items if item.video in ids}
 
-    @cached_property
+    @lazily
     def dropped(self) -> list[tuple[str, str]]:
         """Every video considered and not shown: (id, reason), by id.
 
-        Reasons: withdrawn, hidden, blocked, muted, own, seen, outranked; of a promotion not-in-catalogue.
+        The reasons are those of `filters.DROPPED`.
         """
         snapshot, videos = self.context.snapshot, self.measured.candidates.videos
         taken = {pick.at for pick in self.picks}
@@ -148,8 +148,25 @@ def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Rank
             or a list longer than a record may hold.
     """
     context = _open(snapshot, policy, inputs)
-    context.external = external.points(policy, inputs)
-    stages = HELD_BACK if context.held_back else STAGES[inputs.request.tab]
+    return rank_opened(context, stages_of(context))
+
+
+def stages_of(context: Context) -> Stages:
+    """The pieces that a request is ranked by: those of its tab, or those without its viewer."""
+    return HELD_BACK if context.held_back else STAGES[context.inputs.request.tab]
+
+
+def rank_opened(context: Context, stages: Stages) -> Ranked:
+    """Rank a request whose record was checked; see `rank`.
+
+    Args:
+        context: the request, with all that the stages read.
+        stages: from `stages_of`.
+
+    Raises:
+        RecordError: the answer of another organisation's ranker does not fit the policy.
+    """
+    context.external = external.points(context.policy, context.inputs)
     measured, filtered = _candidates(context, stages)
     chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
     points = scorers.score_all(measured, chosen)
@@ -161,7 +178,7 @@ def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Rank
     candidates = measured.candidates
     items = [
         SlateItem(
-            video=snapshot.name(int(candidates.videos[pick.at])),
+            video=context.snapshot.name(int(candidates.videos[pick.at])),
             score=int(scores[pick.at]) + pick.added,
             source="explore" if pick.lift else stages.found_as or names[candidates.first_source(pick.at)],
         )
@@ -170,16 +187,29 @@ def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Rank
     return Ranked(Slate(items), measured, stages, chosen, points, picks, filtered)
 
 
-def _open(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Context:
-    """Check that the record fits what it names, and find its ids in the snapshot."""
+def refuse_other(digest: str, policy: RankingPolicy, inputs: SlateInputs) -> None:
+    """Refuse a record that does not fit what it is to be ranked with.
+
+    Args:
+        digest: of the snapshot.
+        policy, inputs: as for `rank`.
+
+    Raises:
+        RecordError: as `rank`.
+    """
     request = inputs.request
     if request.tab not in STAGES or not 1 <= request.k <= MOST_PLACES:
         raise RecordError(f"slate inputs: no tab {request.tab!r} of {request.k} places")
-    if inputs.snapshot != snapshot.digest:
-        raise RecordError(f"slate inputs: made from snapshot {inputs.snapshot}, not {snapshot.digest}")
+    if inputs.snapshot != digest:
+        raise RecordError(f"slate inputs: made from snapshot {inputs.snapshot}, not {digest}")
     if inputs.policy != policy.digest:
         raise RecordError(f"slate inputs: made under policy {inputs.policy}, not {policy.digest}")
     check_bounds(inputs)
+
+
+def _open(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Context:
+    """Check that the record fits what it names, and find its ids in the snapshot."""
+    refuse_other(snapshot.digest, policy, inputs)
     return Context(snapshot, policy, inputs)
 
 
@@ -212,7 +242,13 @@ def features_of(
         RecordError: as `rank`.
     """
     context = _open(snapshot, policy, inputs)
-    stages = HELD_BACK if context.held_back else STAGES[inputs.request.tab]
+    return best_opened(context, stages_of(context), most)
+
+
+def best_opened(
+    context: Context, stages: Stages, most: int
+) -> tuple[list[str], tuple[str, ...], features.Rows]:
+    """Give the best candidates of a request whose record was checked; see `features_of`."""
     measured, _ = _candidates(context, stages)
     chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
     scores = scorers.score_all(measured, chosen).sum(axis=0)
@@ -220,7 +256,7 @@ def features_of(
     rows = measured.features[best]
     context.release()
     names = tuple(feature.name for feature in features.FEATURES)
-    return [snapshot.name(int(measured.candidates.videos[at])) for at in best], names, rows
+    return [context.snapshot.name(int(measured.candidates.videos[at])) for at in best], names, rows
 
 
 def candidates_of(

@@ -153,6 +153,7 @@ class Exploration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """First views for new videos: the last of each `every` places goes, by a seeded draw, to one of `pool`.
 
     share: probability of the draw, in millionths. views, hours: few enough views, young enough.
+    newest: among how many of the newest videos those with few views are looked for.
     """
 
     every: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
@@ -160,6 +161,7 @@ class Exploration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     pool: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
     views: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 50
     hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 365)] = 72
+    newest: Annotated[int, msgspec.Meta(ge=1, le=2_000)] = 500
 
 
 class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -182,12 +184,16 @@ class ExternalRanker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     digest: SHA-256 of its program, in hex. points: the most it can give or take.
     milliseconds: how long it may take for one request. candidates: how many it is asked about.
+    rest_milliseconds: how long it is not asked after it failed. most_failures: the share of requests, in
+    millionths, in which it may fail before the monitor takes it for more than bad luck.
     """
 
     digest: Digest
     points: Points = 200
     milliseconds: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 25
     candidates: Annotated[int, msgspec.Meta(ge=1, le=MOST_EXTERNAL)] = 100
+    rest_milliseconds: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 5_000
+    most_failures: Millionths = 50_000
 
 
 class RankingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):

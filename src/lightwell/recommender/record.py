@@ -1,5 +1,6 @@
 """All inputs of one ranking and its slate, with exactly one byte string for each."""
 
+import hashlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -49,9 +50,11 @@ class Viewer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     watched: [video, strength] with strength 0 (skipped at once) to 255 (watched to the end).
     seen: videos shown, newest last. follows, blocked, muted: creators as "cell:handle". own: the viewer's own
     creator key. The order of follows, likes, hidden, blocked and muted has no meaning and changes nothing.
+    adult: known to be of age; never so without profiling.
     """
 
     region: Name
+    adult: bool = False
     watched: Annotated[list[tuple[Id, Strength]], msgspec.Meta(max_length=MOST_WATCHED)] = []
     seen: Annotated[list[Id], msgspec.Meta(max_length=MOST_SEEN)] = []
     follows: Annotated[list[Name], msgspec.Meta(max_length=MOST_FOLLOWS)] = []
@@ -78,12 +81,15 @@ class SlateInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     withdrawn: videos taken down since the snapshot was built; recorded so that replay drops them too.
     external: the answer of the ranker that the policy names, if it names one; see `recommender.external`.
+    nonce: 32 hex characters that the viewer chose for this request; empty if the viewer gave none. With one
+        the seed is `seed_of` it, so that the cell has no choice of it.
     """
 
     v: Literal[1] = 1
     cell: Name
     snapshot: Digest
     policy: Digest
+    nonce: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?\\Z")] = ""
     seed: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}\\Z")]
     request: Request
     viewer: Viewer
@@ -111,13 +117,25 @@ _inputs_decoder = msgspec.json.Decoder(SlateInputs)
 _slate_decoder = msgspec.json.Decoder(Slate)
 
 
+def seed_of(nonce: str) -> str:
+    """Return the seed of a request to which the viewer gave a nonce: half of a SHA-256 over it, in hex.
+
+    Args:
+        nonce: 32 hex characters.
+    """
+    return hashlib.sha256(b"lightwell/seed/v1\n" + bytes.fromhex(nonce)).hexdigest()[:32]
+
+
 def check_bounds(inputs: SlateInputs) -> None:
     """Refuse inputs that could be ranked now but not read back, so that every slate served can be replayed.
 
     Raises:
-        RecordError: a list is longer than the record allows, or a feed without profiling has any.
+        RecordError: a list is longer than the record allows, or a feed without profiling has any; the seed is
+            not the one that follows from the viewer's nonce.
     """
     viewer = inputs.viewer
+    if inputs.nonce and inputs.seed != seed_of(inputs.nonce):
+        raise RecordError("slate inputs: the seed does not follow from the viewer's nonce")
     for name, size, most in (
         ("watched", len(viewer.watched), MOST_WATCHED),
         ("seen", len(viewer.seen), MOST_SEEN),

@@ -31,6 +31,9 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sections: list[Section]
 
 
+_decode_head = msgspec.json.Decoder(Head).decode
+
+
 def write(
     magic: bytes, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], room: Mapping[str, int]
 ) -> Iterator[bytes | memoryview]:
@@ -80,7 +83,7 @@ def read(magic: bytes, kinds: Mapping[str, str], view: memoryview) -> tuple[Head
     if start + size > min(HEAD_BYTES, len(view)):
         raise SectionsError("cut short in its header")
     try:
-        head = msgspec.json.decode(view[start : start + size], type=Head)
+        head = _decode_head(view[start : start + size])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SectionsError(f"header: {error}") from error
     if [section.name for section in head.sections] != list(kinds):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,7 @@ from lightwell.recommender.measured import Measured
 CERTAIN = 1_000_000
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(NamedTuple):
     """One place of the slate.
 
     at: position among the candidates. added: points on top of the candidate's score.

@@ -17,15 +17,15 @@ from lightwell.recommender.ranker import Ranker, RankerError
 from lightwell.recommender.sections import Section, SectionsError
 from lightwell.recommender.words import Words, WordsError
 
-MAGIC: Final = b"lightwell/snapshot/v2\n"
+MAGIC: Final = b"lightwell/snapshot/v3\n"
 MOST_RISING: Final = 1_000
 _LEAST_ROOM: Final = 256
 
-WORDS: Final = ("creators", "sounds", "tags", "topics", "regions")
+WORDS: Final = ("creators", "sounds", "tags", "topics", "regions", "audiences")
 
 PER_VIDEO: Final[Mapping[str, str]] = {
     "ids": "<u8",
-    "creator": "<i4", "sound": "<i4", "topic": "<i4", "region": "<i4",
+    "creator": "<i4", "sound": "<i4", "topic": "<i4", "region": "<i4", "audience": "<i4",
     "published": "<i8", "duration": "<i4",
     "views": "<i8", "longs": "<i8", "likes": "<i8", "shares": "<i8", "skips": "<i8",
     "longs_1h": "<i8", "longs_6h": "<i8", "longs_24h": "<i8", "longs_week": "<i8", "views_24h": "<i8",
@@ -83,6 +83,10 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     features: int = 0
 
 
+# Worked out here and once: two threads that come to it first together would crash.
+msgspec.json.Decoder(Facts)
+
+
 class Snapshot:
     """Videos, counters, item graph, ranker and ready-made orders; the same for the life of its digest.
 
@@ -92,7 +96,8 @@ class Snapshot:
 
     Attributes:
         base_size: how many videos are of the base. base: the digest of the base file, in hex.
-        creator, sound, topic, region: number of the word of that kind; sound and topic -1 where none.
+        creator, sound, topic, region, audience: number of the word of that kind; sound and topic -1 where
+        none. An audience is a word as `audience` writes it.
         published: seconds since 1970. duration: milliseconds, 0 where unknown.
         views, longs, likes, shares, skips: counts of all time.
         longs_1h, longs_6h, longs_24h, longs_week, views_24h: counts that lose half their weight in that time,
@@ -116,10 +121,12 @@ class Snapshot:
     tags: Words
     topics: Words
     regions: Words
+    audiences: Words
     creator: NDArray[np.int32]
     sound: NDArray[np.int32]
     topic: NDArray[np.int32]
     region: NDArray[np.int32]
+    audience: NDArray[np.int32]
     published: NDArray[np.int64]
     duration: NDArray[np.int32]
     views: NDArray[np.int64]
@@ -362,6 +369,7 @@ def _check(parts: Mapping[str, Any]) -> None:
         ("sound", -1, "sounds"),
         ("topic", -1, "topics"),
         ("region", 0, "regions"),
+        ("audience", 0, "audiences"),
     ):
         _within(parts[name], least, len(parts[words]), name)
     for starts_name, list_name, rows_of, values_of in _TABLES:

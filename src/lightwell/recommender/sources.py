@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def by_sound(context: Context) -> Positions:
 
 def rising(context: Context) -> Positions:
     """Videos with more long watches lately than usual."""
-    return context.tables.rising[: context.policy.limits.rising]
+    return _first(context, "rising", context.policy.limits.rising)
 
 
 def fresh(context: Context) -> Positions:
@@ -92,7 +92,9 @@ def content(context: Context) -> Positions:
     """New videos hardly anyone has seen that share creator, sound or hashtags with what the viewer likes."""
     if not context.evidence[0].size:
         return _NONE
-    few = context.tables.few(context.policy.exploration.views)
+    viewer = context.inputs.viewer
+    explore = context.policy.exploration
+    few = context.tables.few(explore.views, explore.newest, viewer.adult, viewer.region)
     at = kernels.measure.akin(
         few.creator, few.sound, few.tag_starts, few.tag,
         *context.creator_tastes, *context.sound_tastes, *context.tag_tastes,
@@ -104,14 +106,23 @@ def content(context: Context) -> Positions:
 
 def newest(context: Context) -> Positions:
     """The newest videos of all: enough that those which filters drop cannot use them up."""
+    return _first(context, "newest", newest_wanted(context))
+
+
+def newest_wanted(context: Context) -> int:
+    """How many of the newest videos are looked at; of a sharded catalogue so many must be at hand."""
     dropped = context.seen.size + context.hidden.size + context.withdrawn.size + context.by_shunned
-    wanted = max(context.policy.limits.newest, context.inputs.request.k)
-    return context.tables.newest[: wanted + dropped]
+    return max(context.policy.limits.newest, context.inputs.request.k) + int(dropped)
 
 
 def seen_long_ago(context: Context) -> Positions:
     """Videos seen long enough ago to be offered again, should nothing else be left."""
     return context.seen_long_ago
+
+
+def _first(context: Context, order: Literal["newest", "rising"], most: int) -> Positions:
+    viewer = context.inputs.viewer
+    return context.tables.first(order, most, viewer.adult, viewer.region)
 
 
 def _of_creators(context: Context, creators: Positions, most: int, skip: Ids) -> Positions:

@@ -1,12 +1,13 @@
 """A snapshot's arrays in the exact types that kernels take, and working memory that requests reuse."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
+from lightwell.recommender.audience import Audiences
 from lightwell.recommender.kernels.asked import FEATURES as MOST_FEATURES
 from lightwell.recommender.ranker import Ranker, RankerError, depths
 from lightwell.recommender.snapshot import Snapshot
@@ -15,7 +16,7 @@ _STEP: Final = 1 << 16
 _MOST_FREE: Final = 4
 _MOST_SIZES: Final = 8
 _MOST_LEAVES: Final = 32
-_LOOK: Final = 500  # how many of the newest videos are looked through for those with few views
+_STEP_FIRST: Final = 256
 
 _free: dict[int, list[NDArray[np.int32]]] = {}
 
@@ -89,8 +90,8 @@ def _questions(ranker: Ranker) -> Questions | None:
 class Few:
     """The newest videos with few views, newest first, and side by side what they are by and about."""
 
-    def __init__(self, tables: "Tables", views: int) -> None:
-        newest = tables.newest[:_LOOK]
+    def __init__(self, tables: "Tables", views: int, among: int, adult: bool, region: str) -> None:
+        newest = tables.first("newest", among, adult, region)
         self.videos = newest[tables.views[newest] <= views]
         self.published = tables.published[self.videos]
         self.creator, self.sound = tables.creator[self.videos], tables.sound[self.videos]
@@ -152,14 +153,51 @@ class Tables:
         self.newest = _taken(snapshot.newest, np.int32)
         self.rising = _taken(snapshot.rising, np.int32)
         self.forest = _forest_of(snapshot.ranker)
-        self._few: dict[int, Few] = {}
+        self.audience = _taken(snapshot.audience, np.int32)
+        self.audiences = Audiences(snapshot.audiences)
+        self._few: dict[tuple[int, int, bool, str], Few] = {}
+        self._first: dict[tuple[str, bool, str], tuple[NDArray[np.int32], int]] = {}
 
-    def few(self, views: int) -> Few:
-        """The newest videos viewed at most so often."""
-        found = self._few.get(views)
+    def few(self, views: int, among: int, adult: bool, region: str) -> Few:
+        """The videos viewed at most so often among the newest that a viewer may be shown.
+
+        Args:
+            views: how often at most.
+            among: how many of the newest are looked through.
+            adult, region: of the viewer.
+        """
+        key = (views, among, adult, region)
+        found = self._few.get(key)
         if found is None:
-            found = self._few[views] = Few(self, views)
+            found = self._few[key] = Few(self, *key)
         return found
+
+    def first(
+        self, order: Literal["newest", "rising"], most: int, adult: bool, region: str
+    ) -> NDArray[np.int32]:
+        """The first in an order that a viewer may be shown, so that others cannot use up the places.
+
+        Args:
+            order: which one.
+            most: how many at most.
+            adult, region: of the viewer.
+        """
+        every: NDArray[np.int32] = getattr(self, order)
+        barred = self.audiences.barred(adult, region)
+        if barred is None:
+            return every[:most]
+        key = (order, adult, region)
+        found, looked = self._first.get(key, (every[:0], 0))
+        while found.size < most and looked < every.size:
+            part = every[looked : looked + max(most, looked, _STEP_FIRST)]
+            found = np.concatenate((found, part[~barred[self.audience[part]]]))
+            looked += part.size
+            self._first[key] = (found, looked)
+        return found[:most]
+
+    def share_heads(self, other: "Tables") -> None:
+        """Keep what `few` and `first` give where other tables, of the same newest videos, keep it."""
+        self._few, self._first = other._few, other._first
 
     def find(self, ids: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Positions of ids, -1 for those not in the catalogue."""
@@ -182,6 +220,11 @@ def tables_of(snapshot: Snapshot) -> Tables:
         kernels.warm()
         found = _tables[snapshot] = Tables(snapshot)
     return found
+
+
+def hold(snapshot: Snapshot, tables: Tables) -> None:
+    """Give a snapshot tables that were made for it elsewhere."""
+    _tables[snapshot] = tables
 
 
 def _forest_of(ranker: Ranker | None) -> Forest | None:

@@ -50,11 +50,29 @@ class StaffSessionRow(Model):
     expires_at: Mapped[int] = mapped_column(BigInteger, index=True, info=_INNER)
 
 
+class StaffPasskeyRow(Model):
+    """One passkey (WebAuthn) of a member of staff; the cell holds its public half only."""
+
+    __tablename__ = "staff_passkeys"
+
+    credential_id: Mapped[bytes] = mapped_column(
+        LargeBinary(1023), primary_key=True, info=label("system.authentication", "interop")
+    )
+    staff_id: Mapped[str] = mapped_column(ForeignKey("staff.staff_id"), index=True, info=_INNER)
+    public_key: Mapped[bytes] = mapped_column(
+        LargeBinary(2000), info=label("system.authentication", "interop")
+    )
+    sign_count: Mapped[int] = mapped_column(BigInteger, info=_INNER)
+    added_at: Mapped[int] = mapped_column(BigInteger, info=_INNER)
+
+
 class AccessRequestRow(Model):
     """One request and what became of it.
 
     `status` is `pending`, `refused`, `granted`, `expired` or `revoked`. `decided_leaf` is the leaf hash of
-    the AccessDecided entry: a grant is live only once that leaf stands under a published checkpoint.
+    the AccessDecided entry, or of AccessOpened for an emergency: a grant is live only once that leaf stands
+    under a published checkpoint. `emergency` is empty, `witnessed` or `alone`; `review_by` and `review` are
+    an emergency's. `opened_with` counts the approvals or witnesses when it opened.
     """
 
     __tablename__ = "access_requests"
@@ -78,8 +96,12 @@ class AccessRequestRow(Model):
     granted_at: Mapped[int | None] = mapped_column(BigInteger, info=_INNER)
     expires_at: Mapped[int | None] = mapped_column(BigInteger, index=True, info=_INNER)
     decided_leaf: Mapped[bytes | None] = mapped_column(LargeBinary(32), info=_INNER)
+    opened_with: Mapped[int] = mapped_column(Integer, default=0, info=_INNER)
     ended_at: Mapped[int | None] = mapped_column(BigInteger, info=_INNER)
     uses: Mapped[int] = mapped_column(Integer, default=0, info=_INNER)
+    emergency: Mapped[str] = mapped_column(String(10), default="", info=_INNER)
+    review_by: Mapped[int | None] = mapped_column(BigInteger, info=_INNER)
+    review: Mapped[str] = mapped_column(String(12), default="", info=_INNER)
 
 
 class AccessApprovalRow(Model):
@@ -94,3 +116,17 @@ class AccessApprovalRow(Model):
     staff_id: Mapped[str] = mapped_column(ForeignKey("staff.staff_id"), info=_INNER)
     vkey: Mapped[str] = mapped_column(String(300), info=label("system.authentication", "interop"))
     approved_at: Mapped[int] = mapped_column(BigInteger, info=_INNER)
+
+
+class AccessReviewRow(Model):
+    """One person's look at an emergency afterwards, with the key they were signed in with."""
+
+    __tablename__ = "access_reviews"
+
+    request_id: Mapped[str] = mapped_column(
+        ForeignKey("access_requests.request_id"), primary_key=True, info=_INNER
+    )
+    person: Mapped[str] = mapped_column(String(40), primary_key=True, info=_INNER)
+    vkey: Mapped[str] = mapped_column(String(300), info=label("system.authentication", "interop"))
+    justified: Mapped[bool] = mapped_column(Boolean, info=_INNER)
+    reviewed_at: Mapped[int] = mapped_column(BigInteger, info=_INNER)

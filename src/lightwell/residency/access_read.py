@@ -12,7 +12,8 @@ from lightwell.base.db import WriteSession
 from lightwell.base.errors import not_found
 from lightwell.ledger.queue import enqueue
 from lightwell.residency import access
-from lightwell.residency.access_models import AccessRequestRow
+from lightwell.residency.access_models import AccessRequestRow, StaffRow
+from lightwell.residency.access_rules import record_refusal
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit, Principal, Refused, Resource
 from lightwell.residency.subjects import places, read_field
@@ -24,19 +25,34 @@ MASK: Final = "••••••"
 _NOT_YET: Final = "grant-not-sequenced"
 
 
+class Watermark(Struct, frozen=True):
+    """What is written over everything a look shows: who looked, when, under which grant, how often so far.
+
+    `at` is milliseconds since the epoch; a picture of the screen names its source.
+    """
+
+    who: str
+    at: int
+    grant: str
+    look: int
+
+
 class Reading(Struct, frozen=True):
     """What one look showed: values of granted fields, masks for the others; or why it showed nothing."""
 
     fields: dict[str, str | None]
     reason: str = ""
     expires_at: int | None = None
+    watermark: Watermark | None = None
 
 
-def read(cell: Cell, session: WriteSession, who: Principal, request_id: str) -> Reading:
+def read(
+    cell: Cell, session: WriteSession, who: Principal, request_id: str, *, lawful: bool = False
+) -> Reading:
     """Unseal the fields of a live grant and queue the AccessUsed entry in the same transaction.
 
     The caller shows the values only after the transaction has committed. A refusal is returned, not
-    raised, so that its entry is committed.
+    raised, so that its entry is committed. `lawful`: a demand is being answered, by whoever may.
 
     Raises:
         Problem: 404 no such request.
@@ -48,9 +64,11 @@ def read(cell: Cell, session: WriteSession, who: Principal, request_id: str) -> 
     if row.status == "granted" and row.expires_at is not None and row.expires_at <= now:
         access.end_expired(session, now)
     permits, reason = _permits(cell, session, who, row, now)
+    if row.purpose == access.LEGAL_PROCESS and not lawful:
+        reason = reason or "regional-entity-only"
     if reason:
         if reason != _NOT_YET:
-            access.record_refusal(session, who, request_id, reason, now)
+            record_refusal(session, who, request_id, reason, now)
         return Reading({}, reason)
     shown: dict[str, str | None] = {
         category: MASK
@@ -61,14 +79,15 @@ def read(cell: Cell, session: WriteSession, who: Principal, request_id: str) -> 
         shown[category] = read_field(cell, session, permit, row.subject_id or "")
     row.uses += 1
     enqueue(session, AccessUsed(at=minute(now // 1000), request=request_id, fields=sorted(permits)))
-    return Reading(dict(sorted(shown.items())), "", row.expires_at)
+    mark = Watermark(session.get_one(StaffRow, who.id).name, now, request_id, row.uses)
+    return Reading(dict(sorted(shown.items())), "", row.expires_at, mark)
 
 
 def _permits(
     cell: Cell, session: WriteSession, who: Principal, row: AccessRequestRow, now: int
 ) -> tuple[dict[str, Permit], str]:
     """Ask the decider for every field of the request; one refusal refuses all."""
-    grant = access.live_grant(session, row)
+    grant = access.live_grant(cell, session, row)
     permits: dict[str, Permit] = {}
     for category in row.fields:
         resource = Resource(category=category, region=cell.settings.region, owner=row.subject_id or "")

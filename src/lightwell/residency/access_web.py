@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from lightwell.base.db import ReadSession
 from lightwell.base.threads import in_thread
 from lightwell.ledger.places import integrated
-from lightwell.residency import access, access_read
+from lightwell.residency import access, access_read, access_search
 from lightwell.residency import staff as directory
-from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffRow
+from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffPasskeyRow, StaffRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Grant, Principal, Refused, Resource
 
@@ -36,6 +36,13 @@ class SignInForm(Struct, frozen=True, forbid_unknown_fields=True):
     vkey: Key
     challenge: Annotated[str, Meta(max_length=200)]
     signature: Annotated[str, Meta(max_length=200)]
+
+
+class SearchForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is looked for, and by what."""
+
+    sought: Annotated[str, Meta(min_length=1, max_length=100)]
+    by: access_search.By = "handle"
 
 
 class AskForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +77,14 @@ def open_session(data: SignInForm, cell: Cell, request: Request[Any, Any, Any]) 
     """Sign in with a signed challenge; the answer sets the staff cookie."""
     with cell.database.write() as session:
         who, token = directory.sign_in(cell, session, data.vkey, data.challenge, data.signature)
-        name = session.get_one(StaffRow, who.id).name
+        return signed_in_answer(session, who, token, request)
+
+
+def signed_in_answer(
+    session: ReadSession, who: Principal, token: str, request: Request[Any, Any, Any]
+) -> Response[dict[str, Any]]:
+    """Answer a sign-in with who it was and the cookie of the session."""
+    name = session.get_one(StaffRow, who.id).name
     cookie = Cookie(
         key=COOKIE,
         value=token,
@@ -89,8 +103,19 @@ def read_session(cell: Cell, staff: Principal) -> dict[str, Any]:
     """Say who is signed in, and what the agreement lets them ask for."""
     with cell.database.read() as session:
         name = session.get_one(StaffRow, staff.id).name
+        passkeys = session.scalar(
+            select(func.count()).select_from(StaffPasskeyRow).where(StaffPasskeyRow.staff_id == staff.id)
+        )
     rule = cell.agreement.access.staff
+    limits = cell.agreement.limits
     return _shown_principal(staff, name) | {
+        "passkeys": passkeys,
+        "region": cell.settings.region,
+        "may_ask": may_ask(cell, staff),
+        "may_approve": may_approve(cell, staff),
+        "emergency_purposes": cell.agreement.access.emergency.purposes,
+        "emergency_minutes": limits.max_emergency_minutes.value,
+        "emergency_witnesses": limits.emergency_witnesses.value,
         "purposes": rule.purposes,
         "categories": rule.categories,
         "max_minutes": cell.agreement.limits.max_grant_minutes.value,
@@ -118,7 +143,20 @@ def ask_for_access(data: AskForm, cell: Cell, staff: Principal) -> dict[str, Any
     form = access.Ask(data.subject, data.fields, data.purpose, data.minutes, data.ticket)
     with cell.database.write() as session:
         answer = access.ask(cell, session, staff, form)
-    return _answered(answer)
+    return answered(answer)
+
+
+@post("/api/access/search", status_code=200)
+@in_thread
+def search_accounts(data: SearchForm, cell: Cell, staff: Principal) -> dict[str, Any]:
+    """Find one account by its handle; any other search is refused, and the refusal is an entry."""
+    with cell.database.write() as session:
+        found = access_search.search(cell, session, staff, data.by, data.sought)
+    if found.reason:
+        refusal = Refused(found.reason)
+        refusal.extra["request_id"] = found.request_id
+        raise refusal
+    return {"handle": found.handle}
 
 
 @get("/api/access/requests")
@@ -128,7 +166,10 @@ def list_requests(cell: Cell, staff: Principal) -> dict[str, Any]:
     with cell.database.read() as session:
         query = select(AccessRequestRow).order_by(AccessRequestRow.requested_at.desc()).limit(_LISTED)
         if not may_approve(cell, staff):
-            query = query.where(AccessRequestRow.staff_id == staff.id)
+            own = AccessRequestRow.staff_id == staff.id
+            # An emergency waits for witnesses: any colleague who may ask sees it.
+            to_witness = (AccessRequestRow.emergency == "witnessed") & (AccessRequestRow.status == "pending")
+            query = query.where(own | to_witness if may_ask(cell, staff) else own)
         rows = list(session.scalars(query))
         return {"requests": _shown_requests(cell, session, staff, rows)}
 
@@ -139,7 +180,7 @@ def approve_request(request_id: str, cell: Cell, staff: Principal) -> dict[str, 
     """Approve another person's request."""
     with cell.database.write() as session:
         answer = access.approve(cell, session, staff, request_id)
-    return _answered(answer)
+    return answered(answer)
 
 
 @post("/api/access/requests/{request_id:str}/revoke", status_code=200)
@@ -159,7 +200,12 @@ def read_fields(request_id: str, cell: Cell, staff: Principal) -> Response[dict[
         reading = access_read.read(cell, session, staff, request_id)
     if reading.reason:
         raise Refused(reading.reason)
-    body = {"request_id": request_id, "fields": reading.fields, "expires_at": reading.expires_at}
+    body = {
+        "request_id": request_id,
+        "fields": reading.fields,
+        "expires_at": reading.expires_at,
+        "watermark": reading.watermark,
+    }
     return Response(body, headers={"cache-control": "no-store"})
 
 
@@ -175,7 +221,19 @@ def may_approve(cell: Cell, who: Principal) -> bool:
     return True
 
 
-def _answered(answer: access.Answer) -> dict[str, Any]:
+def may_ask(cell: Cell, who: Principal) -> bool:
+    """Say whether somebody could ask for the first grantable field, for one purpose at least."""
+    rule = cell.agreement.access.staff
+    resource = Resource(category=rule.categories[0], region=cell.settings.region, owner="")
+    return cell.decider.allows(who, "ask", resource, rule.purposes[0])
+
+
+def answered(answer: access.Answer) -> dict[str, Any]:
+    """Say over HTTP what became of a request.
+
+    Raises:
+        Refused: it was refused; the entry of that stands already.
+    """
     if answer.status == "refused":
         refusal = Refused(answer.reason)
         refusal.extra["request_id"] = answer.request_id
@@ -230,17 +288,27 @@ def _shown_requests(
             "status": row.status,
             "reason": row.reason,
             "approvals": counts.get(row.request_id, 0),
-            "approvals_needed": cell.agreement.approvals_needed("grant"),
+            "approvals_needed": _needed(cell, row),
             "requested_at": row.requested_at,
             "expires_at": row.expires_at,
             "uses": row.uses,
+            "emergency": row.emergency,
+            "review": row.review,
+            "review_by": row.review_by,
             "entry": places.get(row.decided_leaf) if row.decided_leaf is not None else None,
         }
         for row in rows
     ]
 
 
+def _needed(cell: Cell, row: AccessRequestRow) -> int:
+    if row.emergency:
+        return 0 if row.emergency == "alone" else cell.agreement.limits.emergency_witnesses.value
+    return cell.agreement.approvals_needed("grant")
+
+
 routes = [
+    search_accounts,
     give_challenge,
     open_session,
     read_session,

@@ -1,9 +1,10 @@
 """One open cell: its settings, stores, keys, agreement and doors, each opened from its folder alone."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from lightwell.agreement.load import AgreementError, parse
 from lightwell.agreement.model import Agreement
@@ -17,11 +18,51 @@ from lightwell.residency.decide import Decider
 from lightwell.residency.doors import Doors
 from lightwell.residency.keys import KeyVault, VaultError
 
+GATEWAY: Final = "gateway"
+"""The name of the one process that may connect to other cells."""
+
 Parsed = TypeVar("Parsed")
 
 
 class CellError(ValueError):
     """A cell's folder is incomplete or contradicts itself; the message is one line for its operator."""
+
+
+@dataclass(frozen=True)
+class Governed:
+    """What a cell runs under: an agreement, who holds which key, and the decider made from both."""
+
+    agreement: Agreement
+    agreement_text: str
+    roster: list[Seat]
+    roster_text: str
+    decider: Decider
+
+    @classmethod
+    def read(cls, settings: CellSettings, vault: KeyVault, agreement_text: str, roster_text: str) -> Self:
+        """Read both texts for the cell of these settings and keys.
+
+        Raises:
+            CellError: one is malformed, or keys, roster and settings disagree.
+        """
+        agreement = _parsed(settings.agreement, parse, agreement_text)
+        roster = _parsed(settings.roster, parse_roster, roster_text)
+        for name in ("ledger", "gateway"):
+            vkey = vault.signing_key(name).verifier().vkey()
+            if vkey not in {seat.vkey for seat in seats_of(roster, name, settings.cell)}:
+                raise CellError(f"the roster gives this cell's {name} seat to another key")
+        try:
+            decider = Decider(agreement, settings.region)
+        except ValueError as error:
+            raise CellError(str(error)) from error
+        return cls(agreement, agreement_text, roster, roster_text, decider)
+
+
+class InForce:
+    """Holds what a cell's process runs under; taking up another replaces all of it in one step."""
+
+    def __init__(self, governed: Governed) -> None:
+        self.now = governed
 
 
 @dataclass(frozen=True)
@@ -32,11 +73,7 @@ class Cell:
     database: Database
     objects: Objects
     vault: KeyVault
-    agreement: Agreement
-    agreement_text: str
-    roster: list[Seat]
-    roster_text: str
-    decider: Decider
+    governed: InForce
     doors: Doors
     stream: Stream | None = None
     """Where viewers' events are kept, unless it is the database."""
@@ -56,39 +93,51 @@ class Cell:
         """
         try:
             settings = load(folder)
-            vault = KeyVault.open(settings.folder)
+            vault = KeyVault.open(settings.folder, settings.keys)
             agreement_text = settings.path(settings.agreement).read_text("utf-8")
             roster_text = settings.path(settings.roster).read_text("utf-8")
             witnesses = policy_of(settings).witnesses.values()
         except (SettingsError, VaultError, OSError, UnicodeDecodeError) as error:
             raise CellError(str(error)) from error
-        agreement = _parsed(settings.agreement, parse, agreement_text)
-        roster = _parsed(settings.roster, parse_roster, roster_text)
         if vault.cell != settings.cell:
             raise CellError(f"the keys in {folder} are those of cell {vault.cell!r}, not {settings.cell!r}")
-        for name in ("ledger", "gateway"):
-            vkey = vault.signing_key(name).verifier().vkey()
-            if vkey not in {seat.vkey for seat in seats_of(roster, name, settings.cell)}:
-                raise CellError(f"the roster gives this cell's {name} seat to another key")
         if settings.events != "table" and not settings.events.startswith("nats://"):
             raise CellError('events are kept in a "table" or at a "nats://host:port"')
-        try:
-            decider = Decider(agreement, settings.region)
-        except ValueError as error:
-            raise CellError(str(error)) from error
+        governed = Governed.read(settings, vault, agreement_text, roster_text)
         return cls(
             settings=settings,
             database=Database(settings.database_url),
             objects=Objects(settings.objects, settings.folder / "objects"),
             vault=vault,
-            agreement=agreement,
-            agreement_text=agreement_text,
-            roster=roster,
-            roster_text=roster_text,
-            decider=decider,
-            doors=Doors(process, _destinations(settings, [known.url for known in witnesses])),
+            governed=InForce(governed),
+            doors=Doors(process, _destinations(settings, process, [known.url for known in witnesses])),
             stream=_stream(settings),
         )
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement in force in this process."""
+        return self.governed.now.agreement
+
+    @property
+    def agreement_text(self) -> str:
+        """The agreement in force, as its file says it."""
+        return self.governed.now.agreement_text
+
+    @property
+    def roster(self) -> list[Seat]:
+        """Who holds which key."""
+        return self.governed.now.roster
+
+    @property
+    def roster_text(self) -> str:
+        """The roster in force, as its file says it."""
+        return self.governed.now.roster_text
+
+    @property
+    def decider(self) -> Decider:
+        """The decider of the agreement in force."""
+        return self.governed.now.decider
 
     def close(self) -> None:
         """Close the connections and drop the keys held in memory."""
@@ -105,10 +154,13 @@ def _stream(settings: CellSettings) -> Stream | None:
     return Stream(settings.events, subject.replace(".", "-"), subject)
 
 
-def _destinations(settings: CellSettings, witnesses: list[str]) -> list[str]:
+def _destinations(settings: CellSettings, process: str, witnesses: list[str]) -> list[str]:
     urls = [settings.database_url, settings.objects, settings.ledger, settings.events, settings.oversight_url]
-    urls += [*witnesses, *(peer.url for peer in settings.peers)]
-    # `file` and `s3://bucket` name no host that Python itself would connect to.
+    # No process but the gateway's own can open a connection to another cell, whatever code runs in it.
+    urls += [peer.url for peer in settings.peers] if process == GATEWAY else witnesses
+    if any(url.startswith("s3://") for url in urls):
+        urls.append(os.environ.get("AWS_ENDPOINT_URL", "https://s3.amazonaws.com"))
+    # `file` and `s3://bucket` name no host; where the bucket is, the environment says, as to its client.
     return [url for url in urls if "://" in url and not url.startswith("s3://")]
 
 

@@ -1,5 +1,6 @@
 """The courier delivers what the gateway has recorded, again and again until the peer accepts or refuses."""
 
+import datetime
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -15,6 +16,7 @@ from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue
 from lightwell.residency.cell import Cell
 from lightwell.residency.gateway_models import OutgoingTransfer
+from lightwell.residency.gateway_tls import client_context, identity, pinned, server_name
 from lightwell.wire.entries import TransferRefused
 from lightwell.wire.signed_request import headers
 
@@ -37,15 +39,16 @@ class Courier:
 
     Args:
         cell: the sending cell.
-        client: HTTP client to deliver with; by default one without proxy, redirects or cookies of others.
+        client: HTTP client to deliver with; by default one for each peer that speaks mutual TLS with that
+            peer's gateway alone, without proxy, redirects or cookies of others.
     """
 
     def __init__(self, cell: Cell, client: httpx.Client | None = None) -> None:
         self._cell = cell
         self._key = cell.vault.signing_key("gateway")
         self._peers: dict[str, Peer] = {peer.cell: peer for peer in cell.settings.peers}
-        # No proxy, no redirect: the only place this client reaches is the peer in the settings.
-        self._client = client or httpx.Client(timeout=30, trust_env=False, follow_redirects=False)
+        self._given = client
+        self._clients: dict[str, httpx.Client] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set; a peer that is down is tried again with growing pauses."""
@@ -54,7 +57,8 @@ class Courier:
                 self.deliver_due()
             except Exception as error:  # noqa: BLE001  a restarting database must not end the courier
                 _log.error("looking for transfers failed", error)
-        self._client.close()
+        for client in self._clients.values():
+            client.close()
 
     def deliver_due(self) -> int:
         """Try every transfer that is due once; return how many were accepted."""
@@ -124,7 +128,29 @@ class Courier:
     def _request(self, peer: Peer, method: str, path: str, body: bytes) -> httpx.Response:
         signed = headers(self._key, method, path, sha256(body).hexdigest(), now_s())
         signed["Content-Type"] = "application/octet-stream"
-        return self._client.request(method, peer.url.rstrip("/") + path, content=body, headers=signed)
+        return self._client(peer).request(
+            method,
+            peer.url.rstrip("/") + path,
+            content=body,
+            headers=signed,
+            extensions={"sni_hostname": server_name(peer.cell)},
+        )
+
+    def _client(self, peer: Peer) -> httpx.Client:
+        if self._given is not None:
+            return self._given
+        client = self._clients.get(peer.cell)
+        if client is None:
+            vkey = pinned(self._cell.roster, [peer]).get(peer.cell)
+            if vkey is None:
+                raise _PeerRefusedError("bad-signature")
+            own = identity(self._key, self._cell.settings.cell, datetime.datetime.now(datetime.UTC))
+            # No proxy, no redirect: the only place this client reaches is the peer in the settings.
+            client = httpx.Client(
+                timeout=30, trust_env=False, follow_redirects=False, verify=client_context(own, vkey)
+            )
+            self._clients[peer.cell] = client
+        return client
 
     def _postpone(self, row: OutgoingTransfer) -> None:
         wait = min(MAX_WAIT_MS, 250 * 2 ** min(row.attempts, 8))

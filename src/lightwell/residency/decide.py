@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import cedarpy
 from msgspec import Struct
+from msgspec.json import Encoder
 
-from lightwell.agreement.model import Action, Agreement, Residency, covers
+from lightwell.agreement.access_terms import Action
+from lightwell.agreement.model import Agreement, Residency, covers
 from lightwell.agreement.policy import REASONS, compile_policies
 from lightwell.base.errors import Problem
+from lightwell.base.labels import declare_cache
+
+declare_cache("residency.decide", "decisions about kinds of askers", "system.operations", "interop")
 
 Kind = Literal["account", "process", "staff"]
 
 _ACTIONS: Final = frozenset(get_args(Action))
+_TYPES: Final[dict[Kind, str]] = {"account": "Person", "process": "Process", "staff": "Staff"}
 _TOKEN: Final = object()
+_encode: Final = Encoder().encode
 
 
 class Principal(Struct, frozen=True):
@@ -57,7 +65,9 @@ class Resource(Struct, frozen=True):
 class Grant(Struct, frozen=True):
     """A permission to read, as the access tables and the ledger have it; times in milliseconds.
 
-    `sequenced` says that its AccessDecided entry has an index under a published checkpoint.
+    `sequenced` says that the entry which opened it has an index under a published checkpoint. `emergency` is
+    empty for what others approved beforehand, `witnessed` or `alone` for what was opened before that;
+    `approvals` then counts its witnesses.
     """
 
     request_id: str
@@ -71,6 +81,7 @@ class Grant(Struct, frozen=True):
     expires_at: int
     sequenced: bool
     ended: bool = False
+    emergency: Literal["", "witnessed", "alone"] = ""
 
 
 class Refused(Problem):
@@ -155,11 +166,19 @@ class Decider:
         if self.region not in agreement.region_ids():
             raise ValueError(f"region {self.region!r} is not in the agreement {agreement.id!r}")
         bundle = compile_policies(agreement)
-        self._schema = cedarpy.Schema.from_str(bundle.schema)
-        checked = cedarpy.validate_policies(bundle.policies, self._schema)
+        checked = cedarpy.validate_policies(bundle.policies, cedarpy.Schema.from_str(bundle.schema))
         if not checked.validation_passed:
             raise ValueError(f"compiled policies are invalid: {[str(error) for error in checked.errors]}")
-        self._policies = cedarpy.PolicySet.from_str(bundle.policies)
+        # Only what can apply is asked, so that each of the answers below takes Cedar microseconds.
+        self._slices = {
+            (kind, action): cedarpy.PolicySet.from_str(
+                bundle.slice(_TYPES[kind], action) if bundle.parts else bundle.policies
+            )
+            for kind in _TYPES
+            for action in _ACTIONS
+        }
+        self._schema = bundle.schema
+        self._known = lru_cache(maxsize=4096)(self._parse_entities)
         self._answer = lru_cache(maxsize=8192)(self._ask_cedar)
 
     def decide(
@@ -224,6 +243,10 @@ class Decider:
             permit.grant_id = grant.request_id
         return permit
 
+    def forget_answers(self) -> None:
+        """Drop the answers that are kept; the next questions are put to Cedar again."""
+        self._answer.cache_clear()
+
     def allows(
         self, principal: Principal, action: str, resource: Resource, purpose: str = "", now: int = 0
     ) -> bool:
@@ -262,9 +285,13 @@ class Decider:
             "grant-of-another": grant.staff_id != principal.id,
             "grant-for-another-person": resource.owner is None or grant.subject != resource.owner,
             "grant-for-another-field": resource.category not in grant.categories,
-            "grant-for-another-purpose": grant.purpose != purpose,
+            "grant-for-another-purpose": grant.purpose != purpose
+            or (bool(grant.emergency) and purpose not in self.agreement.access.emergency.purposes),
             "grant-from-another-place": grant.place != principal.place,
-            "too-few-approvals": grant.approvals < self.agreement.approvals_needed("grant"),
+            "too-few-approvals": not grant.emergency
+            and grant.approvals < self.agreement.approvals_needed("grant"),
+            "emergency-unwitnessed": grant.emergency == "witnessed"
+            and grant.approvals < self.agreement.limits.emergency_witnesses.value,
             "grant-not-sequenced": not grant.sequenced,
             "grant-not-begun": now < grant.granted_at,
             "grant-expired": now >= grant.expires_at or self._too_long(grant),
@@ -273,8 +300,10 @@ class Decider:
         return tuple(name for name, holds in faults.items() if holds)
 
     def _too_long(self, grant: Grant) -> bool:
-        ceiling = self.agreement.limits.max_grant_minutes.value * 60_000
-        return grant.expires_at - grant.granted_at > ceiling
+        limits = self.agreement.limits
+        ceiling = limits.max_emergency_minutes if grant.emergency else limits.max_grant_minutes
+        # The clock of an emergency runs in whole seconds from its opening, as its entry says it.
+        return grant.expires_at - grant.granted_at > ceiling.value * 60_000
 
     def _ask_cedar(self, question: _Question) -> str:
         """Ask Cedar once; returns "" for allow, else the reason.
@@ -284,7 +313,18 @@ class Decider:
         """
         try:
             result = cedarpy.is_authorized(
-                _request(question), self._policies, self._entities(question), schema=self._schema
+                _request(question, self.region),
+                self._slices[question.kind, question.action],
+                self._known(
+                    question.kind,
+                    question.role,
+                    question.place,
+                    question.vetted,
+                    question.excluded_line,
+                    question.category,
+                    question.residency,
+                    question.region,
+                ),
             )
             errors = list(result.diagnostics.errors)
             if errors or result.decision not in (cedarpy.Decision.Allow, cedarpy.Decision.Deny):
@@ -296,44 +336,58 @@ class Decider:
             return "policy-error"
         return next((reason for reason in REASONS if reason in named), "not-in-agreement")
 
-    def _entities(self, question: _Question) -> list[dict[str, Any]]:
-        name = question.category
+    def _parse_entities(
+        self,
+        kind: Kind,
+        role: str,
+        place: str,
+        vetted: bool,
+        excluded_line: bool,
+        category: str,
+        residency: Residency,
+        region: str,
+    ) -> cedarpy.Entities:
+        """Return the asker and the field as Cedar holds them, checked against the schema."""
+        name = category
         parents: list[dict[str, str]] = []
         entities: list[dict[str, Any]] = []
         while "." in name:
             name = name.rpartition(".")[0]
             parents.append({"type": "Category", "id": name})
             entities.append({"uid": {"type": "Category", "id": name}, "attrs": {}, "parents": []})
-        own = {"type": "Category", "id": question.category}
+        own = {"type": "Category", "id": category}
         entities.append({"uid": own, "attrs": {}, "parents": []})
         field = {
             "uid": {"type": "Field", "id": "it"},
-            "attrs": {"residency": question.residency, "region": question.region},
+            "attrs": {"residency": residency, "region": region},
             "parents": [own, *parents],
         }
-        attrs: dict[str, Any] = {"place": question.place}
-        if question.kind != "account":
-            attrs["role"] = question.role
-        if question.kind == "staff":
-            attrs |= {"vetted": question.vetted, "excluded_line": question.excluded_line}
-        who = {"uid": _who(question.kind), "attrs": attrs, "parents": []}
-        return [*entities, field, who]
+        attrs: dict[str, Any] = {"place": place}
+        if kind != "account":
+            attrs["role"] = role
+        if kind == "staff":
+            attrs |= {"vetted": vetted, "excluded_line": excluded_line}
+        who = {"uid": _who(kind), "attrs": attrs, "parents": []}
+        return cedarpy.Entities.from_json_str(json.dumps([*entities, field, who]), self._schema)
 
 
 def _who(kind: Kind) -> dict[str, str]:
-    return {"type": {"account": "Person", "process": "Process", "staff": "Staff"}[kind], "id": "it"}
+    return {"type": _TYPES[kind], "id": "it"}
 
 
-def _request(question: _Question) -> dict[str, Any]:
+def _request(question: _Question, here: str) -> dict[str, Any]:
     return {
         "principal": _who(question.kind),
         "action": {"type": "Action", "id": question.action},
         "resource": {"type": "Field", "id": "it"},
-        "context": {
-            "purpose": question.purpose,
-            "own": question.own,
-            "whole_cell": question.whole_cell,
-            "bound_for": question.bound_for,
-            "grant_faults": list(question.grant),
-        },
+        "context": _encode(
+            {
+                "here": here,
+                "purpose": question.purpose,
+                "own": question.own,
+                "whole_cell": question.whole_cell,
+                "bound_for": question.bound_for,
+                "grant_faults": question.grant,
+            }
+        ).decode(),
     }

@@ -1,8 +1,9 @@
 """A process opens connections to the addresses on its list only; any other is refused and recorded.
 
-An audit hook cannot be removed once it is set. It sees what goes through Python's `socket` module. What
-compiled code opens by itself (PostgreSQL's and the object store's clients, an event loop in C) it does not
-see: those addresses come from settings alone, and a cell's machine closes the network around the process.
+Two doors stand behind each other. An audit hook, which cannot be removed once it is set, sees what goes
+through Python (sockets, look-ups, programs started, foreign libraries loaded), knows addresses, and records
+what it refuses. What compiled code does by itself it does not see; there the kernel stands (`kernel_doors`),
+which knows ports and kinds of sockets, not addresses. A network around the process closes addresses as well.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from lightwell.base.clock import minute_s
 from lightwell.base.db import Database
 from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue_many
+from lightwell.residency import kernel_doors
 from lightwell.wire.entries import ConnectionRefused
 
 FLUSH_SECONDS: Final = 1.0
@@ -26,7 +28,9 @@ KEPT_REFUSALS: Final = 1000
 
 _CONNECTS: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _LOOKUPS: Final = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
-_WATCHED: Final = _CONNECTS | _LOOKUPS
+_PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "pty.spawn"})
+_LIBRARIES: Final = "ctypes.dlopen"
+_WATCHED: Final = _CONNECTS | _LOOKUPS | _PROGRAMS | {_LIBRARIES}
 _DEFAULT_PORTS: Final = {
     "http": 80,
     "https": 443,
@@ -58,15 +62,33 @@ class Doors:
         self._addresses: set[tuple[str, int]] = set()
         self._refused: deque[tuple[int, str]] = deque(maxlen=KEPT_REFUSALS)
         self._installed = False
+        self._programs: frozenset[str] | None = None
+        self.closed_by: list[str] = []
+        """Which parts of the kernel stand behind the audit hook, once it is installed."""
         self._looking_up = threading.local()
         for url in urls:
             self._allow(url)
 
-    def install(self) -> None:
-        """Guard this process from now until it ends; calling it again changes nothing."""
+    def install(self, programs: Iterable[str] | None = None) -> None:
+        """Guard this process from now until it ends; calling it again changes nothing.
+
+        Args:
+            programs: file names of the programs it may start, such as `bwrap`; None leaves that open.
+        """
         if not self._installed:
             self._installed = True
+            self._programs = None if programs is None else frozenset(programs)
+            self.closed_by = kernel_doors.close(self.ports(), names=self.asks_names())
             sys.addaudithook(self._audit)
+
+    def ports(self) -> set[int]:
+        """Return every port that this process may connect to, at whatever address."""
+        named = {port for ports in self._names.values() for port in ports}
+        return named | {port for _, port in self._addresses}
+
+    def asks_names(self) -> bool:
+        """Say whether any destination has a name that must be looked up, so that datagrams are needed."""
+        return any(name != "localhost" for name in self._names)
 
     def permits(self, host: str, port: int) -> bool:
         """Say whether a connection to a numeric address or listed name may be opened."""
@@ -117,6 +139,10 @@ class Doors:
             return
         if event in _LOOKUPS:
             self._check_lookup(args[0])
+        elif event in _PROGRAMS:
+            self._check_program(args[0])
+        elif event == _LIBRARIES:
+            self._check_library(args[0])
         else:
             self._check_connect(args[0], args[1])
 
@@ -130,6 +156,19 @@ class Doors:
         if isinstance(port, int) and self.permits(host, port):
             return
         self._refuse(f"connect-off-list:{port}" if isinstance(port, int) else "connect-off-list")
+
+    def _check_program(self, program: Any) -> None:
+        if self._programs is None:
+            return
+        name = _text(program if isinstance(program, str | bytes) else getattr(program, "__fspath__", str)())
+        if name.rpartition("/")[2] not in self._programs:
+            # A command line may hold anything, so the refusal does not repeat it.
+            self._refuse("program-off-list")
+
+    def _check_library(self, name: Any) -> None:
+        # The C library opens sockets without a word to Python; by then all that needs it has loaded it.
+        if self._programs is not None and (name is None or "libc" in _text(name)):
+            self._refuse("library-off-list")
 
     def _check_lookup(self, asked: Any) -> None:
         name = _text(asked).lower().rstrip(".")
@@ -156,7 +195,7 @@ class Doors:
     def _refuse(self, reason: str) -> None:
         self._refused.append((minute_s(), reason))
         _log.warning("a connection was refused", reason=reason, process=self.process)
-        raise DoorClosedError(f"{reason}: this process may not connect there")
+        raise DoorClosedError(f"{reason}: this process may not do that")
 
 
 def _text(host: Any) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from lightwell.agreement.model import Flow
 from lightwell.base.clock import fresh_id, minute_s, now_ms
 from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.labels import declare_prefix
 from lightwell.base.settings import Peer
 from lightwell.ledger.queue import enqueue
 from lightwell.residency.cell import Cell
@@ -31,6 +32,8 @@ from lightwell.residency.messages import Message, says
 from lightwell.wire import canonical
 from lightwell.wire.entries import TransferReceived, TransferSent
 
+declare_prefix("gateway", "user.content.public", "public")
+
 __all__ = ["Envelope", "Message", "on_receive", "receive", "receive_media", "says", "send", "transfer_state"]
 
 Receiver = Callable[[WriteSession, Cell, Message, Mapping[str, str]], None]
@@ -50,7 +53,7 @@ def on_receive(flow: str, receiver: Receiver) -> None:
     _receivers[flow] = receiver
 
 
-def send(cell: Cell, peer: str, message: Message, media: Mapping[str, str]) -> str:
+def send(cell: Cell, peer: str, message: Message, media: Mapping[str, str], account_id: str = "") -> str:
     """Send a message to another cell: recorded when this returns, delivered by the `Courier`.
 
     Sending the same message to the same peer again is the same transfer. Do not call it inside a write
@@ -61,6 +64,7 @@ def send(cell: Cell, peer: str, message: Message, media: Mapping[str, str]) -> s
         peer: the receiving cell's name.
         message: an instance of a `Message` subclass.
         media: for each name in `message.media`, the key of the file in this cell's object store.
+        account_id: whose message it is, if anybody's here: what is stopped is sealed under that key.
 
     Returns:
         The transfer id, 16 hex characters.
@@ -72,7 +76,16 @@ def send(cell: Cell, peer: str, message: Message, media: Mapping[str, str]) -> s
     try:
         return _send(cell, _peer(cell, peer), message, media, transfer)
     except TransferRefusal as refusal:
-        record_refusal(cell, transfer, message.flow, peer, refusal.reason)
+        record_refusal(
+            cell,
+            transfer,
+            message.flow,
+            peer,
+            refusal.reason,
+            refusal.stopped,
+            outgoing=True,
+            account_id=account_id,
+        )
         raise refusal.problem() from refusal
 
 
@@ -96,7 +109,7 @@ def receive(cell: Cell, sender: str, body: bytes) -> list[str]:
         transfer, flow_id = envelope.transfer, envelope.flow
         missing, done = _receive(cell, sender, envelope, body)
     except TransferRefusal as refusal:
-        record_refusal(cell, transfer, flow_id, sender, refusal.reason)
+        record_refusal(cell, transfer, flow_id, sender, refusal.reason, refusal.stopped)
         raise refusal.problem() from refusal
     for key in done:
         cell.objects.delete(key)
@@ -126,7 +139,7 @@ def receive_media(cell: Cell, sender: str, digest: str, data: bytes) -> None:
                 raise TransferRefusal("too-large")
             check_media(cell, session, row.name, digest, data)
     except TransferRefusal as refusal:
-        record_refusal(cell, "", flow_id, sender, refusal.reason)
+        record_refusal(cell, "", flow_id, sender, refusal.reason, refusal.stopped)
         raise refusal.problem() from refusal
     cell.objects.put(_staged(sender, digest), data)
     with cell.database.write() as session:

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import func, select
 
 from lightwell.agreement.model import Agreement, Flow, covers
@@ -18,8 +19,10 @@ from lightwell.residency.decide import Principal, Refused, Resource
 from lightwell.residency.decoding import strings
 from lightwell.residency.gateway_models import IncomingTransfer, OutgoingTransfer
 from lightwell.residency.messages import Message, message_type
+from lightwell.residency.quarantine import Stopped, keep
 from lightwell.wire import canonical
 from lightwell.wire.entries import TransferRefused
+from lightwell.wire.shapes import settle
 
 MAX_ENVELOPE_BYTES: Final = 65_536
 DAY_MS: Final = 86_400_000
@@ -51,11 +54,15 @@ _PRINTABLE: Final = re.compile(rb"[\x20-\x7e\x80-\xff]{7,}")
 
 
 class TransferRefusal(Exception):  # noqa: N818  the word of the ledger's entry
-    """A message that may not cross, with one of `REASONS`; `detail` never repeats what was in it."""
+    """A message that may not cross, with one of `REASONS`; `detail` never repeats what was in it.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    `stopped` is what it held, when that is the reason: it goes into the quarantine and nowhere else.
+    """
+
+    def __init__(self, reason: str, detail: str = "", stopped: Stopped | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.stopped = stopped
         self.detail = detail or REASONS[reason]
 
     def problem(self) -> Problem:
@@ -78,6 +85,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def to_bytes(self) -> bytes:
         """Return the canonical JSON that is signed, hashed and sent."""
         return canonical.encode(msgspec.to_builtins(self))
+
+
+settle(Envelope)
 
 
 def open_envelope(data: bytes) -> Envelope:
@@ -150,10 +160,31 @@ def check_message(cell: Cell, session: ReadSession, flow: Flow, fields: dict[str
     for name, digest in media_of(message).items():
         if name not in flow.media or not _DIGEST.fullmatch(digest):
             raise TransferRefusal("media-unknown")
-    trip = tripwires.find(session, cell.vault, strings(fields))
+    trip = tripwires.find(session, cell.vault, texts_to_inspect(fields), country_of(cell))
     if trip is not None:
-        raise TransferRefusal("tripwire", f"{REASONS['tripwire']} ({trip.why})")
+        stopped = Stopped(trip.why, fields=fields)
+        raise TransferRefusal("tripwire", f"{REASONS['tripwire']} ({trip.why})", stopped)
     return message
+
+
+def texts_to_inspect(fields: dict[str, Any]) -> list[str]:
+    """Return the texts and numbers of a message in the order of its fields; the names of media are left out.
+
+    The names are of a closed list, which the type has checked, and repeat in every message.
+    """
+    found: list[str] = []
+    for value in fields.values():
+        if isinstance(value, dict):
+            found += [str(item) for item in value.values()]
+        else:
+            found += strings(value)
+    return found
+
+
+def country_of(cell: Cell) -> str:
+    """Return the numbering plan of the cell's region, none where a region is no country."""
+    region = cell.settings.region.upper()
+    return region if region in SUPPORTED_REGIONS else ""
 
 
 def require_decision(cell: Cell, message: Message, flow: Flow, target: str) -> None:
@@ -194,10 +225,12 @@ def check_media(cell: Cell, session: ReadSession, name: str, digest: str, data: 
     try:
         heads = media_metadata.headers(name, data)
     except media_metadata.MetadataError as error:
-        raise TransferRefusal("media-metadata", f"{REASONS['media-metadata']} ({error})") from error
+        stopped = Stopped(str(error), media=name, data=data)
+        raise TransferRefusal("media-metadata", f"{REASONS['media-metadata']} ({error})", stopped) from error
     texts = [run.decode("utf-8", "replace") for run in _PRINTABLE.findall(heads)]
-    if tripwires.find_exact(session, cell.vault, texts) is not None:
-        raise TransferRefusal("tripwire")
+    trip = tripwires.find_exact(session, cell.vault, texts)
+    if trip is not None:
+        raise TransferRefusal("tripwire", stopped=Stopped(trip.why, media=name, data=data))
 
 
 def check_budget(session: ReadSession, flow: Flow, peer: str, size_bytes: int, *, outgoing: bool) -> None:
@@ -222,8 +255,25 @@ def check_budget(session: ReadSession, flow: Flow, peer: str, size_bytes: int, *
         raise TransferRefusal("over-budget")
 
 
-def record_refusal(cell: Cell, transfer: str, flow: str, peer: str, reason: str) -> None:
-    """Put a refusal in the ledger's queue, repeating nothing that a peer could have written freely."""
+def record_refusal(
+    cell: Cell,
+    transfer: str,
+    flow: str,
+    peer: str,
+    reason: str,
+    stopped: Stopped | None = None,
+    *,
+    outgoing: bool = False,
+    account_id: str = "",
+) -> None:
+    """Put a refusal in the ledger's queue, repeating nothing that a peer could have written freely.
+
+    Args:
+        cell, transfer, flow, peer, reason: what was refused, and why.
+        stopped: what goes into the quarantine in the same transaction.
+        outgoing: whether it was on its way out of this cell.
+        account_id: whose it is, if this cell knows.
+    """
     entry = TransferRefused(
         at=minute_s(),
         transfer=transfer if re.fullmatch(r"[0-9a-f]{16}", transfer) else "",
@@ -233,3 +283,15 @@ def record_refusal(cell: Cell, transfer: str, flow: str, peer: str, reason: str)
     )
     with cell.database.write() as session:
         enqueue(session, entry)
+        if stopped is not None:
+            keep(
+                cell,
+                session,
+                stopped,
+                transfer=entry.transfer,
+                flow=entry.flow,
+                peer=entry.peer,
+                outgoing=outgoing,
+                reason=reason,
+                account_id=account_id,
+            )

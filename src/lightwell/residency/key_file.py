@@ -1,53 +1,40 @@
 """A cell's root keys in files that only the cell's own user can read."""
 
+import contextlib
 import hmac
 import os
 import secrets
+import threading
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lightwell.residency.sealing import NONCE_BYTES
+from lightwell.residency.root_keys import SIGNERS, VaultError, signer_name, wipe
+from lightwell.residency.sealing import NONCE_BYTES, TAG_BYTES
 from lightwell.wire.keys import SigningKey
 
-SIGNERS = ("ledger", "gateway")
-
-
-class VaultError(Exception):
-    """The key vault is missing, incomplete, or already there when it should be created."""
-
-
-class RootKeys(Protocol):
-    """What a back-end of the key vault can do; the root keys themselves never leave it."""
-
-    @property
-    def cell(self) -> str:
-        """The cell these keys belong to."""
-
-    def wrap(self, key: bytes, bound_to: bytes) -> bytes:
-        """Encrypt an account key under the cell key, bound to `bound_to`."""
-
-    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
-        """Undo `wrap`; raises `VaultError` when it was not wrapped here for `bound_to`."""
-
-    def mac(self, name: str, data: bytes) -> bytes:
-        """Return 32 bytes keyed by the index key and `name`."""
-
-    def signing_key(self, name: str) -> SigningKey:
-        """Return the cell's Ed25519 key called `name`."""
+KEY_BYTES: Final = 32
 
 
 class FileRootKeys:
-    """Root keys in `keys/` of the cell's folder: `cell.key`, `index.key` (hex) and one note key a signer."""
+    """Root keys in `keys/` of the cell's folder.
 
-    def __init__(self, cell: str, cell_key: bytes, index_key: bytes, signers: dict[str, SigningKey]) -> None:
+    `cell.<version>.key` for each version of the cell key and `index.key` (hex), one note key a signer, and
+    `name`, which is written last: a vault cut off half-way has none and is not taken for a whole one.
+    """
+
+    kind: Final = "file"
+
+    def __init__(self, place: Path, cell: str, index_key: bytearray, signers: dict[str, SigningKey]) -> None:
+        self._place = place
         self._cell = cell
-        self._wrapping = AESGCM(cell_key)
         self._index_key = index_key
         self._signers = signers
-        self._index_keys: dict[str, bytes] = {}
+        self._wrapping: dict[int, AESGCM] = {}
+        self._index_keys: dict[str, bytearray] = {}
+        self._lock = threading.Lock()
 
     @classmethod
     def create(cls, folder: Path, cell: str) -> Self:
@@ -61,20 +48,16 @@ class FileRootKeys:
             VaultError: there are keys already; overwriting them would destroy everything sealed.
         """
         place = folder / "keys"
-        if (place / "cell.key").exists():
+        if any(place.glob("cell.*key")) or (place / "name").exists():
             raise VaultError(f"{place} holds a key vault already")
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o700)
         for name in SIGNERS:
-            # The ledger's key is named as the origin line of its checkpoints (C2SP tlog-checkpoint).
-            key_name = f"lightwell/{cell}" if name == "ledger" else f"lightwell/{cell}/{name}"
-            _write_secret(
-                place / f"{name}.key", SigningKey.generate(key_name, secrets.token_bytes(32)).text()
-            )
-        _write_secret(place / "name", cell)
-        _write_secret(place / "index.key", secrets.token_hex(32))
-        # Last, so that a vault cut off half-way is not taken for a whole one.
-        _write_secret(place / "cell.key", secrets.token_hex(32))
+            key = SigningKey.generate(signer_name(cell, name), secrets.token_bytes(KEY_BYTES))
+            write_secret(place / f"{name}.key", key.text())
+        write_secret(place / "index.key", secrets.token_hex(KEY_BYTES))
+        write_secret(place / "cell.1.key", secrets.token_hex(KEY_BYTES))
+        write_secret(place / "name", cell)
         return cls.open(folder)
 
     @classmethod
@@ -88,47 +71,82 @@ class FileRootKeys:
         signers = {}
         try:
             cell = (place / "name").read_text("utf-8").strip()
-            cell_key, index_key = (
-                bytes.fromhex((place / n).read_text("ascii")) for n in ("cell.key", "index.key")
-            )
+            index_key = _read_key(place / "index.key")
             for name in SIGNERS:
                 signers[name] = SigningKey.from_text((place / f"{name}.key").read_text("utf-8").strip())
         except FileNotFoundError as error:
             raise VaultError(f"{error.filename}: no such file; has this cell's key vault moved?") from error
         except ValueError as error:
             raise VaultError(f"{place}: a key file is malformed") from error
-        if len(cell_key) != 32 or len(index_key) != 32:
-            raise VaultError(f"{place}: a key is not 32 bytes long")
-        return cls(cell, cell_key, index_key, signers)
+        found = cls(place, cell, index_key, signers)
+        if not found.versions():
+            raise VaultError(f"{place / 'cell.1.key'}: no such file; has this cell's key vault moved?")
+        for version in found.versions():
+            found._key(version)
+        return found
 
     @property
     def cell(self) -> str:
         """The cell these keys belong to."""
         return self._cell
 
-    def wrap(self, key: bytes, bound_to: bytes) -> bytes:
-        """Encrypt an account key under the cell key; the nonce comes first."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._wrapping.encrypt(nonce, key, bound_to)
+    def versions(self) -> list[int]:
+        """Return the versions of the cell key that lie in the folder now, in order."""
+        numbers = (path.name.split(".")[1] for path in self._place.glob("cell.*.key"))
+        return sorted(int(number) for number in numbers if number.isdecimal())
 
-    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
+    def make_version(self, version: int) -> None:
+        """Write a fresh version of the cell key; one that is there already is kept."""
+        if not self._file(version).exists():
+            write_secret(self._file(version), secrets.token_hex(KEY_BYTES))
+        self._key(version)
+
+    def destroy_version(self, version: int) -> None:
+        """Overwrite and remove a version's file.
+
+        What the disk itself keeps of overwritten blocks is the disk's to answer for: see the guide.
+        """
+        path = self._file(version)
+        with contextlib.suppress(FileNotFoundError):
+            with path.open("r+b") as file:
+                file.write(b"0" * (2 * KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+            _sync_folder(self._place)
+        self.forget_version(version)
+
+    def forget_version(self, version: int) -> None:
+        """Drop the version from memory; OpenSSL overwrites its own copy when it is freed."""
+        with self._lock:
+            self._wrapping.pop(version, None)
+
+    def wrap(self, version: int, key: bytes | bytearray, bound_to: bytes) -> bytes:
+        """Encrypt an account key under a version of the cell key; the nonce comes first."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._key(version).encrypt(nonce, key, bound_to)
+
+    def unwrap(self, version: int, wrapped: bytes, bound_to: bytes) -> bytearray:
         """Undo `wrap`.
 
         Raises:
-            VaultError: another cell's key wrapped it, or for another account.
+            VaultError: another cell's key wrapped it, or for another account, or the version is gone.
         """
+        plain = bytearray(max(0, len(wrapped) - NONCE_BYTES - TAG_BYTES))
         try:
-            return self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], bound_to)
+            self._key(version).decrypt_into(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], bound_to, plain)
         except (InvalidTag, ValueError) as error:
             raise VaultError("an account key does not open under this cell's key") from error
+        return plain
 
     def mac(self, name: str, data: bytes) -> bytes:
         """Return HMAC-SHA256 under the index key derived for `name`, so that indexes cannot be joined."""
-        key = self._index_keys.get(name)
-        if key is None:
-            key = hmac.digest(self._index_key, b"lightwell/index/v1\n" + name.encode(), "sha256")
-            self._index_keys[name] = key
-        return hmac.digest(key, data, "sha256")
+        with self._lock:  # nobody overwrites the key while it is used
+            key = self._index_keys.get(name)
+            if key is None:
+                label = b"lightwell/index/v1\n" + name.encode()
+                self._index_keys[name] = key = bytearray(hmac.digest(self._index_key, label, "sha256"))
+            return hmac.digest(key, data, "sha256")
 
     def signing_key(self, name: str) -> SigningKey:
         """Return the cell's key called `name` ("ledger" or "gateway").
@@ -141,10 +159,58 @@ class FileRootKeys:
         except KeyError as error:
             raise VaultError(f"the key vault holds no signing key {name!r}") from error
 
+    def forget(self) -> None:
+        """Overwrite and drop the derived index keys; the cell key stays, this process cannot do without."""
+        with self._lock:
+            for key in self._index_keys.values():
+                wipe(key)
+            self._index_keys.clear()
 
-def _write_secret(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    def _file(self, version: int) -> Path:
+        return self._place / f"cell.{version}.key"
+
+    def _key(self, version: int) -> AESGCM:
+        # A version made by another process is read when the first thing it wrapped is met.
+        held = self._wrapping.get(version)
+        if held is not None:
+            return held
+        try:
+            raw = _read_key(self._file(version))
+        except FileNotFoundError as error:
+            raise VaultError(f"there is no version {version} of this cell's key") from error
+        except ValueError as error:
+            raise VaultError(f"{self._file(version)}: a key file is malformed") from error
+        try:
+            opened = AESGCM(raw)
+        finally:
+            wipe(raw)
+        with self._lock:
+            self._wrapping[version] = opened
+        return opened
+
+
+def _read_key(path: Path) -> bytearray:
+    key = bytearray.fromhex(path.read_text("ascii"))
+    if len(key) != KEY_BYTES:
+        raise ValueError("not 32 bytes")
+    return key
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that is whole and durable under its name, or not there; only its owner may read it."""
+    draft = path.with_name(path.name + ".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,30 +1,24 @@
 """The data map: every stored column, sealed object and message field with its category and class."""
 
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from lightwell.agreement.model import Agreement
 from lightwell.base.db import Model
-from lightwell.base.labels import Label, UnlabelledError, make_label
-
-Kind = Literal["column", "object", "message"]
+from lightwell.base.labels import Kind, Label, UnlabelledError, declare, declared, make_label
 
 _STRICTNESS: Final = {"public": 0, "interop": 1, "protected": 2}
 
 
 class Held(Struct, frozen=True, order=True):
-    """One field that this software stores or sends."""
+    """One field that this software stores, sends, tells or keeps in memory."""
 
     kind: Kind
     place: str
     field: str
     category: str
     residency: str
-
-
-_objects: Final[dict[tuple[str, str], Label]] = {}
-_messages: Final[dict[tuple[str, str], Label]] = {}
 
 
 def declare_object(prefix: str, part: str, category: str) -> None:
@@ -38,12 +32,12 @@ def declare_object(prefix: str, part: str, category: str) -> None:
     Raises:
         UnlabelledError: not a fideslang key.
     """
-    _objects[prefix, part] = make_label(category, "protected")
+    declare("object", prefix, part, make_label(category, "protected"))
 
 
 def declare_message_field(message: str, field: str, label: Label) -> None:
     """Enter one field of a gateway message; `gateway.Message` does this when a class is defined."""
-    _messages[message, field] = label
+    declare("message", message, field, label)
 
 
 def label_of(place: str, field: str) -> Label:
@@ -56,15 +50,15 @@ def label_of(place: str, field: str) -> Label:
     Raises:
         UnlabelledError: neither a mapped column nor declared by `declare_object`.
     """
-    declared = _objects.get((place, field))
-    if declared is not None:
-        return declared
+    found = declared().get(("object", place, field))
+    if found is not None:
+        return found
     table = Model.metadata.tables.get(place)
     column = table.columns.get(field) if table is not None else None
     if column is None:
         raise UnlabelledError(f"{place}.{field} is no labelled column; declare it with labels.declare_object")
-    found: Label = column.info["label"]
-    return found
+    label: Label = column.info["label"]
+    return label
 
 
 def data_map() -> list[Held]:
@@ -74,8 +68,7 @@ def data_map() -> list[Held]:
         for table in Model.metadata.tables.values()
         for column in table.columns
     ]
-    found += [Held("object", *place, label.category, label.residency) for place, label in _objects.items()]
-    found += [Held("message", *place, label.category, label.residency) for place, label in _messages.items()]
+    found += [Held(*place, label.category, label.residency) for place, label in declared().items()]
     return sorted(found)
 
 

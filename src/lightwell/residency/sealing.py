@@ -6,6 +6,10 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from lightwell.base.labels import declare_cache
+
+declare_cache("residency.sealing", "names of tables and columns", "system.operations", "interop")
+
 # Format of sealed bytes, version 1:
 #   1 byte   format version (0x01)
 #   2 bytes  generation of the account key, big-endian; rotation adds one
@@ -15,7 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 FORMAT: Final = 1
 HEADER_BYTES: Final = 3
 NONCE_BYTES: Final = 12
-OVERHEAD_BYTES: Final = HEADER_BYTES + NONCE_BYTES + 16
+TAG_BYTES: Final = 16
+OVERHEAD_BYTES: Final = HEADER_BYTES + NONCE_BYTES + TAG_BYTES
 
 
 class SealError(ValueError):

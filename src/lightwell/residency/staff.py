@@ -12,9 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from lightwell.base.clock import fresh_id, now_ms
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import Problem
+from lightwell.ledger.queue import enqueue
 from lightwell.residency.access_models import StaffRow, StaffSessionRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal
+from lightwell.wire.entries import DirectoryChanged, minute
 from lightwell.wire.keys import NoteError, Verifier
 
 CHALLENGE_MS: Final = 120_000
@@ -77,6 +79,7 @@ def enrol(session: WriteSession, member: Member) -> str:
         )
     )
     session.flush()
+    enqueue(session, DirectoryChanged(at=minute(now_ms() // 1000), change="enrolled", what=[], ended=0))
     return staff_id
 
 
@@ -103,7 +106,12 @@ def line_excluded(session: ReadSession, row: StaffRow, entities: list[str]) -> b
 
 
 def principal_of(cell: Cell, session: ReadSession, row: StaffRow) -> Principal:
-    """Make the principal of a member from what the directory says now."""
+    """Make the principal of a member from what the directory says now.
+
+    A person with several accounts is under an excluded entity when one of the accounts is.
+    """
+    entities = cell.agreement.excluded.entities
+    same = session.scalars(select(StaffRow).where(StaffRow.person == row.person, StaffRow.active.is_(True)))
     return Principal(
         kind="staff",
         id=row.staff_id,
@@ -111,7 +119,7 @@ def principal_of(cell: Cell, session: ReadSession, row: StaffRow) -> Principal:
         place=row.place,
         employer=row.employer,
         vetted=row.vetted,
-        excluded_line=line_excluded(session, row, cell.agreement.excluded.entities),
+        excluded_line=any(line_excluded(session, each, entities) for each in {row, *same}),
     )
 
 
@@ -169,6 +177,18 @@ def sign_in(
         good = False
     if row is None or not good:
         raise wrong
+    return principal_of(cell, session, row), open_session(cell, session, row, answered, now)
+
+
+def open_session(cell: Cell, session: WriteSession, row: StaffRow, answered: str, now: int) -> str:
+    """Open a session for a member who proved a key over `answered`, a challenge that works once.
+
+    Returns:
+        The session's token.
+
+    Raises:
+        Problem: 401 the challenge opened a session before.
+    """
     session.execute(delete(StaffSessionRow).where(StaffSessionRow.expires_at < now))
     token = secrets.token_hex(32)
     session.add(
@@ -182,8 +202,10 @@ def sign_in(
     try:
         session.flush()
     except IntegrityError as error:
-        raise wrong from error
-    return principal_of(cell, session, row), token
+        raise Problem(
+            401, "wrong-credentials", "This challenge was answered before; ask for a new one."
+        ) from error
+    return token
 
 
 def sign_out(cell: Cell, session: WriteSession, token: str) -> None:

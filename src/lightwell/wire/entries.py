@@ -6,23 +6,15 @@ or any pseudonym that lasts; where a fact concerns a person, its time is cut to 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+import hashlib
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
 from lightwell.wire import canonical
+from lightwell.wire.entry_fields import Count, Digest, Minute, Name, Names, Seconds
+from lightwell.wire.shapes import settle
 from lightwell.wire.tiles import ENTRY_LIMIT
-
-Seconds = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT)]
-"""Whole seconds since the epoch."""
-Minute = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT, multiple_of=60)]
-"""Whole seconds since the epoch, cut to the minute: all that facts about persons may tell."""
-Count = Annotated[int, msgspec.Meta(ge=0, lt=canonical.INTEGER_LIMIT)]
-Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-"""Lower-case hex SHA-256."""
-Name = Annotated[str, msgspec.Meta(max_length=200)]
-"""A short id or code; never free text about a person."""
-Names = Annotated[list[Name], msgspec.Meta(max_length=100)]
 
 
 class EntryError(ValueError):
@@ -36,13 +28,22 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AgreementAdopted(Fact, frozen=True, tag=True):
-    """An agreement, with who holds which key, is in force from here on."""
+    """An agreement, with who holds which key, is in force from here on.
+
+    `parties` are those who signed it and `signatures` their Ed25519 signatures in hex, in the same order,
+    over `agreement.signing.paper_text`. `amends` is the digest of the agreement before it, `policy` that of
+    the ranking policy that a founding names.
+    """
 
     at: Seconds
     agreement: Name
     version: Count
     digest: Digest
     roster_digest: Digest
+    parties: Names | msgspec.UnsetType = msgspec.UNSET
+    signatures: Names | msgspec.UnsetType = msgspec.UNSET
+    amends: Digest | msgspec.UnsetType = msgspec.UNSET
+    policy: Digest | msgspec.UnsetType = msgspec.UNSET
 
 
 class PolicyAdopted(Fact, frozen=True, tag=True):
@@ -110,6 +111,13 @@ class SnapshotPublished(Fact, frozen=True, tag=True):
 
 class VideoPublished(Fact, frozen=True, tag=True):
     """A video was published."""
+
+    at: Minute
+    commitment: Digest
+
+
+class VideoWithdrawn(Fact, frozen=True, tag=True):
+    """A published video was taken back; `withdrawal_digest` of its id opens the commitment."""
 
     at: Minute
     commitment: Digest
@@ -242,6 +250,148 @@ class OrderEffective(Fact, frozen=True, tag=True):
     process: Name
 
 
+class AccessOpened(Fact, frozen=True, tag=True):
+    """An emergency opened fields of one account before anybody approved it; others must review it in time."""
+
+    at: Minute
+    request: Name
+    place: Name
+    role: Name
+    witnesses: Count
+    alarmed: bool
+    """Whether it was opened without the witnesses that the agreement asks for."""
+    expires_at: Seconds
+    review_by: Seconds
+
+
+class AccessReviewed(Fact, frozen=True, tag=True):
+    """Others than its requester and witnesses have looked at an emergency afterwards."""
+
+    at: Minute
+    request: Name
+    outcome: Literal["justified", "unjustified"]
+    reviewers: Count
+
+
+class DirectoryChanged(Fact, frozen=True, tag=True):
+    """The directory of staff says something else from here on; grants that no longer fit ended with it."""
+
+    at: Minute
+    change: Literal["enrolled", "changed", "left"]
+    what: Names
+    """Which of place, employer, role, vetting, line or passkey changed; never whose."""
+    ended: Count
+    """Grants ended because somebody who asked for or approved them no longer may."""
+
+
+class AggregateAnswered(Fact, frozen=True, tag=True):
+    """A count over many people was asked for: answered with noise, or refused."""
+
+    at: Minute
+    place: Name
+    role: Name
+    question: Name
+    outcome: Literal["answered", "refused"]
+    reason: Name
+    spent: Count
+    """Thousandths of epsilon that this answer took from the asker's budget; 0 for one given before."""
+    spent_in_all: Count
+    """Thousandths of epsilon that the asker has spent in the running period, this one included."""
+    epsilon: Count
+    """Thousandths of epsilon under which the counts were made noisy; 0 when refused."""
+
+
+class AccountErased(Fact, frozen=True, tag=True):
+    """A person deleted their account; what they were told opens the commitment, and nothing else does."""
+
+    at: Minute
+    commitment: Digest
+
+
+class MigrationSent(Fact, frozen=True, tag=True):
+    """Accounts of this cell were given to another, which is their home from here on."""
+
+    at: Minute
+    migration: Name
+    peer: Name
+    term: Name
+    accounts: Count
+    digest: Digest
+    """Over the salted digest of each account's plaintext, as the certificate says them."""
+
+
+class MigrationReceived(Fact, frozen=True, tag=True):
+    """Accounts of another cell live here from here on; the fields are those of `MigrationSent` there."""
+
+    at: Minute
+    migration: Name
+    peer: Name
+    term: Name
+    accounts: Count
+    digest: Digest
+
+
+class MigrationErased(Fact, frozen=True, tag=True):
+    """What was given to another cell is erased here, with the keys that backups of it would need."""
+
+    at: Minute
+    migration: Name
+    peer: Name
+    accounts: Count
+    rows: Count
+    objects: Count
+    key_versions: Names
+    """The versions of the cell key that were destroyed: copies made under them open nowhere."""
+
+
+class LawfulRequestReceived(Fact, frozen=True, tag=True):
+    """The regional entity took in a demand for a person's data; the commitment covers whose and by what."""
+
+    at: Minute
+    request: Name
+    commitment: Digest
+    fields: Names
+
+
+class LawfulRequestAnswered(Fact, frozen=True, tag=True):
+    """Such a demand was answered by the regional entity with these fields, after others had approved."""
+
+    at: Minute
+    request: Name
+    fields: Names
+    approvals: Count
+
+
+class LawfulRequestRefused(Fact, frozen=True, tag=True):
+    """Such a demand, or somebody's hand on it, was refused; `request` is empty if none was taken in."""
+
+    at: Minute
+    request: Name
+    reason: Name
+    place: Name
+    role: Name
+
+
+class QuarantineOpened(Fact, frozen=True, tag=True):
+    """A reviewer at home looked at something that the gateway had stopped; nothing of it is said here."""
+
+    at: Minute
+    item: Name
+    place: Name
+    role: Name
+    reason: Name
+    look: Count
+
+
+class QuarantineClosed(Fact, frozen=True, tag=True):
+    """What became of something that the gateway had stopped; what is reported stays until it expires."""
+
+    at: Minute
+    item: Name
+    outcome: Literal["discarded", "reported", "expired", "erased"]
+    looks: Count
+
+
 Entry: TypeAlias = (
     AgreementAdopted
     | PolicyAdopted
@@ -250,6 +400,7 @@ Entry: TypeAlias = (
     | PolicyApproved
     | SnapshotPublished
     | VideoPublished
+    | VideoWithdrawn
     | SlateServed
     | AccessRequested
     | AccessDecided
@@ -263,10 +414,24 @@ Entry: TypeAlias = (
     | OrderTaken
     | OrderRefused
     | OrderEffective
+    | AccessOpened
+    | AccessReviewed
+    | DirectoryChanged
+    | AggregateAnswered
+    | AccountErased
+    | MigrationSent
+    | MigrationReceived
+    | MigrationErased
+    | LawfulRequestReceived
+    | LawfulRequestAnswered
+    | LawfulRequestRefused
+    | QuarantineOpened
+    | QuarantineClosed
 )
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}
 """Every kind by its name."""
+settle(*KINDS.values())
 
 
 class UnknownEntry(msgspec.Struct, frozen=True):
@@ -320,6 +485,11 @@ def decode(data: bytes) -> Entry | UnknownEntry:
     except msgspec.ValidationError as error:
         raise EntryError(f"{kind}: {error}") from None
     return entry
+
+
+def withdrawal_digest(video: str) -> bytes:
+    """Return the SHA-256 that a `VideoWithdrawn` entry commits to: of the canonical JSON `{"video": id}`."""
+    return hashlib.sha256(canonical.encode({"video": video})).digest()
 
 
 def minute(seconds: int) -> int:

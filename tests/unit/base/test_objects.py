@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from lightwell.base.errors import Problem
+from lightwell.base.labels import UnlabelledError, declare_prefix
 from lightwell.base.objects import Objects
+
+for prefix in "ac":
+    declare_prefix(prefix, "system.operations", "interop")
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -51,3 +55,11 @@ def test_an_object_that_is_not_there_is_not_found(objects: Objects) -> None:
         with pytest.raises(Problem) as refused:
             read()
         assert refused.value.status == 404
+
+
+def test_an_object_of_a_prefix_without_a_label_is_refused(objects: Objects, tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"x")
+    for put in (lambda: objects.put("z/one", b"x"), lambda: objects.put_file("z/one", tmp_path / "film")):
+        with pytest.raises(UnlabelledError, match="'z' have no label"):
+            put()
+    assert not objects.exists("z/one")

@@ -53,7 +53,8 @@ def test_a_port_taken_since_is_replaced_everywhere(tmp_path: Path) -> None:
         second = prepare(tmp_path, fixed_ports=False)
     assert second.urls["sg"] != first.urls["sg"]
     assert second.urls["us"] == first.urls["us"]
-    assert load(tmp_path / "us").peers[0].url == second.urls["sg"]
+    assert load(tmp_path / "us").peers[0].url == second.gateways["sg"]
+    assert load(tmp_path / "sg").url == second.urls["sg"]
 
 
 def test_a_changed_setting_of_a_cell_is_kept(tmp_path: Path) -> None:
@@ -78,9 +79,11 @@ def test_a_process_left_out_is_not_among_the_children(tmp_path: Path) -> None:
     assert names == {
         "us web",
         "us worker",
+        "us gateway",
         "us clean room",
         "sg web",
         "sg worker",
+        "sg gateway",
         "sg clean room",
         "oversight",
     }

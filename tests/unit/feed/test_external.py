@@ -12,7 +12,6 @@ import pytest
 
 from lightwell.base import confine
 from lightwell.base.objects import Objects
-from lightwell.product.feed import external
 from lightwell.product.feed.external import Rankers, object_key
 from lightwell.recommender.policy import ExternalRanker, RankingPolicy
 from lightwell.recommender.record import External
@@ -41,8 +40,7 @@ def _confined() -> None:
 
 
 @pytest.fixture
-def rankers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rankers]:
-    monkeypatch.setattr(external, "REST_SECONDS", 0.5)
+def rankers(tmp_path: Path) -> Iterator[Rankers]:
     made = Rankers(cast(Cell, SimpleNamespace(objects=Objects("file", tmp_path / "objects"))))
     yield made
     made.close()
@@ -51,7 +49,7 @@ def rankers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rankers
 def installed(rankers: Rankers, program: bytes, **changes: Any) -> RankingPolicy:
     digest = hashlib.sha256(program).hexdigest()
     rankers._cell.objects.put(object_key(digest), program)
-    fields = {"digest": digest, "candidates": 20, "milliseconds": 1000} | changes
+    fields = {"digest": digest, "candidates": 20, "milliseconds": 1000, "rest_milliseconds": 500} | changes
     return RankingPolicy(version=1, external=ExternalRanker(**fields))
 
 

@@ -1,10 +1,12 @@
 """Verdicts count once, only for slates that are followed; a run is done only when every slate has one."""
 
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
-from lightwell.oversight import audits, verdicts
+from lightwell.oversight import adopted, audits, verdicts
 from lightwell.oversight.follow import Follower
 from lightwell.oversight.refusal import VerdictError
 from lightwell.oversight.store import Store
@@ -138,3 +140,26 @@ def test_problems_of_an_audit_become_findings(desk: Desk) -> None:
     desk.take({}, 0, problems=["tile/0/000.p/7: differs from the entries"])
     finding = desk.store.findings("us", "ledger")[0]
     assert "tile/0/000.p/7" in finding.detail
+
+
+def test_a_snapshot_need_not_be_kept_for_longer_than_the_agreement_says(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with httpx.Client(transport=httpx.MockTransport(desk.cell.handler)) as client:
+        adopted.refresh(desk.store, "us", "http://us.example", client)
+    held = adopted.adopted(desk.store, "us")
+    assert held is not None
+    desk.take({3: "identical"}, 4)
+    now, days = time.time(), held.agreement.limits.slate_replay_days.value
+    # Within the days it is missing, and a breach; after them it is excused, and nothing found before is.
+    monkeypatch.setattr(verdicts.time, "time", lambda: now + (days - 1) * 86_400)
+    desk.take({4: "snapshot-missing"}, 5)
+    monkeypatch.setattr(verdicts.time, "time", lambda: now + (days + 1) * 86_400)
+    audits.want_audit(desk.store, "us", RUN)
+    desk.take(dict.fromkeys(range(3, 7), "snapshot-missing"), 7, RUN)
+    figures = desk.figures()
+    assert (figures.replayed, figures.missing, figures.judged) == (1, 1, 4)
+    assert [finding.entries for finding in desk.store.findings("us")] == [[4]]
+    with pytest.raises(VerdictError) as refused:
+        desk.take({5: "not-kept"}, 7, RUN)
+    assert refused.value.slug == "not-for-clean-rooms"

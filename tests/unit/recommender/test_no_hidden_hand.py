@@ -23,7 +23,7 @@ from tests.unit.recommender import worlds
 
 # Each field of a record says who is asked and what they did; a new one would be a new way to act on reach.
 INPUTS = {
-    "v", "cell", "snapshot", "policy", "seed", "request", "viewer", "withdrawn", "external",
+    "v", "cell", "snapshot", "policy", "nonce", "seed", "request", "viewer", "withdrawn", "external",
 }  # fmt: skip
 # The cell's settings may say which cell and region it is; they know nothing of ranking.
 SETTINGS_READ = {"cell", "region"}

@@ -198,4 +198,4 @@ def test_a_viewer_with_very_many_watches_cannot_fill_the_graph() -> None:
     assert built.near_weight.dtype == np.int8
 
 
-EXPECTED_DIGEST = "c9a6545eecf9cd070e4fac500d2b99579e4d6b4d822eba4d46ff56d68d2524b8"
+EXPECTED_DIGEST = "1e8a9fa2197cf47f3a17bcbb5f8393286d8e50612b556c1465966b3a4d04fcdb"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lightwell.residency.cell import Cell
 from lightwell.residency.doors import DoorClosedError, Doors
 from lightwell.wire.entries import ConnectionRefused
 from tests.unit.residency.two_cells import World, entries_of, found_world
@@ -37,6 +38,7 @@ def run(script: str, *arguments: str) -> str:
                 # Libraries wrap the refusal in errors of their own; it is the cause of each.
                 while error is not None and not isinstance(error, DoorClosedError):
                     error = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+                # What the kernel refuses is no refusal of ours in Python.
                 print(name, "closed" if error else "failed")
     """
     code = textwrap.dedent(start) + textwrap.dedent(script)
@@ -59,8 +61,7 @@ def test_connection_off_the_list_is_refused_by_every_way_of_python() -> None:
         attempt("other-port", lambda: socket.create_connection(("127.0.0.1", other.server_port)))
         attempt("other-host", lambda: socket.create_connection(("192.0.2.1", port), timeout=1))
         attempt("mapped", lambda: socket.create_connection(("::ffff:192.0.2.1", port), timeout=1))
-        datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        attempt("datagram", lambda: datagram.sendto(b"x", ("192.0.2.1", 53)))
+        attempt("datagram", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         attempt("urllib", lambda: opener.open("http://192.0.2.1/"))
         attempt("lookup", lambda: socket.getaddrinfo("ana-lopez.example.org", 443))
@@ -75,7 +76,7 @@ def test_connection_off_the_list_is_refused_by_every_way_of_python() -> None:
         "urllib": "closed",
         "other-port": "closed",
         "other-host": "closed",
-        "datagram": "closed",
+        "datagram": "failed",
         "lookup": "closed",
         "old-lookup": "closed",
         "asyncio": "closed",
@@ -156,9 +157,69 @@ def test_refusals_become_entries_that_do_not_repeat_the_address(world: World) ->
     assert doors.flush(world.us.database) == 0
 
 
-def test_cell_may_reach_its_peers_and_nothing_else(world: World) -> None:
-    doors = world.us.doors
-    assert doors.permits("sg.test", 80)
-    assert not doors.permits("sg.test", 81)
-    assert not doors.permits("eu.test", 80)
-    assert not doors.permits("127.0.0.1", 80)
+def test_only_the_gateway_process_may_reach_other_cells(world: World) -> None:
+    for process in ("web", "worker", "cell"):
+        cell = Cell.open(world.us.settings.folder, process)
+        assert not cell.doors.permits("sg.test", 80)
+        cell.close()
+    gateway = Cell.open(world.us.settings.folder, "gateway")
+    assert gateway.doors.permits("sg.test", 80)
+    assert not gateway.doors.permits("sg.test", 81)
+    assert not gateway.doors.permits("eu.test", 80)
+    assert not gateway.doors.permits("127.0.0.1", 80)
+    gateway.close()
+
+
+def test_kernel_closes_every_way_out_of_compiled_code() -> None:
+    out = run(
+        """
+        import ctypes
+        import subprocess
+        import psycopg
+        other = HTTPServer(("127.0.0.1", 0), Answer)
+        libc = ctypes.CDLL(None, use_errno=True)
+        Doors("web", [f"http://127.0.0.1:{port}"]).install()
+
+        class Address(ctypes.Structure):
+            _fields_ = [("family", ctypes.c_ushort), ("port", ctypes.c_ushort), ("host", ctypes.c_uint32)]
+        def by_c(port):
+            handle = libc.socket(2, 1, 0)
+            where = Address(2, socket.htons(port), 0x0100007F)
+            print("c", port == server.server_port, libc.connect(handle, ctypes.byref(where), 16))
+        by_c(port)
+        by_c(other.server_port)
+        kinds = ((2, 2, 0), (10, 2, 0), (2, 3, 1), (17, 3, 3), (40, 1, 0), (2, 1, 262), (2, 1, 132))
+        for family, kind, protocol in kinds:
+            print("socket", libc.socket(family, kind, protocol))
+        print("ring", libc.syscall(425, 1, ctypes.create_string_buffer(240)))
+        try:
+            psycopg.connect(f"host=127.0.0.1 port={other.server_port} connect_timeout=3")
+        except psycopg.OperationalError as error:
+            print("libpq", "Permission denied" in str(error))
+        code = f"import socket; socket.create_connection(('127.0.0.1', {other.server_port}))"
+        child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        print("child", "Permission" in child.stderr)
+        """
+    )
+    assert out.split("\n")[:2] == ["c True 0", "c False -1"]
+    assert [line for line in out.splitlines() if line.startswith("socket")] == ["socket -1"] * 7
+    assert out.splitlines()[-3:] == ["ring -1", "libpq True", "child True"]
+
+
+def test_process_that_starts_no_programs_starts_none_and_loads_no_c_library() -> None:
+    out = run(
+        """
+        import ctypes, os, subprocess
+        doors = Doors("gateway", [])
+        doors.install(programs=())
+        attempt("run", lambda: subprocess.run(["/bin/true"]))
+        attempt("system", lambda: os.system("true"))
+        attempt("exec", lambda: os.execv("/bin/true", ["true"]))
+        attempt("spawn", lambda: os.posix_spawn("/bin/true", ["true"], {}))
+        attempt("libc", lambda: ctypes.CDLL("libc.so.6"))
+        attempt("self", lambda: ctypes.CDLL(None))
+        print(sorted({entry.reason for entry in doors.drain()}))
+        """
+    )
+    assert [line.split()[1] for line in out.splitlines()[:-1]] == ["closed"] * 6
+    assert out.splitlines()[-1] == "['library-off-list', 'program-off-list']"

@@ -13,7 +13,7 @@ from lightwell.base.clock import now_s
 from lightwell.base.db import WriteSession
 from lightwell.base.errors import Problem
 from lightwell.residency import gateway, gateway_web, tripwires
-from lightwell.residency.cell import Cell
+from lightwell.residency.cell import Cell, InForce
 from lightwell.residency.courier import Courier
 from lightwell.residency.gateway import Message, send, transfer_state
 from lightwell.wire.entries import TransferReceived, TransferRefused, TransferSent
@@ -156,7 +156,10 @@ def test_encoded_address_in_a_caption_is_refused(world: World) -> None:
 @pytest.mark.parametrize("limit", [{"daily_messages": 1}, {"daily_bytes": 600}])
 def test_budget_of_the_day_is_kept(world: World, limit: dict[str, int]) -> None:
     tight = msgspec.structs.replace(world.us.agreement.flows[0], **limit)
-    cell = dataclasses.replace(world.us, agreement=msgspec.structs.replace(world.us.agreement, flows=[tight]))
+    agreement = msgspec.structs.replace(world.us.agreement, flows=[tight])
+    cell = dataclasses.replace(
+        world.us, governed=InForce(dataclasses.replace(world.us.governed.now, agreement=agreement))
+    )
     send(cell, "sg", postcard(), MEDIA)
     with pytest.raises(Problem) as caught:
         send(cell, "sg", postcard(), MEDIA)

@@ -14,6 +14,7 @@ from msgspec import Meta
 from lightwell.agreement.roster import Seat, dump_roster
 from lightwell.base.clock import fresh_id, now_s
 from lightwell.base.errors import Problem
+from lightwell.base.labels import declare_prefix
 from lightwell.base.settings import CellSettings, Peer, write
 from lightwell.ledger.models import LedgerEntry
 from lightwell.residency import gateway_web, orders_web
@@ -26,6 +27,7 @@ from lightwell.wire.signed_request import headers
 
 AGREEMENT = Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml"
 PUBLIC = says("user.content.public", "public")
+declare_prefix("videos", "user.content.public", "public")
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xda\x00\x02picture\xff\xd9"
 
 

@@ -39,7 +39,28 @@ def example(kind: type[msgspec.Struct]) -> Any:
             "code",
         }
         values[field.name] = DIGEST if field.name in digests else by_name.get(field.name, f"a-{field.name}")
-    return kind(**values)
+    return kind(**(values | _of_type(kind, values)))
+
+
+def _of_type(kind: type[msgspec.Struct], values: dict[str, Any]) -> dict[str, Any]:
+    """For each field that would be refused, a value that its type takes."""
+    found = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name == "v":
+            continue
+        # A Literal takes its own first value.
+        literal = get_args(field.type)[:1]
+        tries = (values[field.name], DIGEST, 7, 1_700_000_040, True, ["a-name"], *literal)
+        found[field.name] = next(value for value in tries if _fits(value, field.type))
+    return found
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("kind", entries.KINDS.values(), ids=lambda kind: kind.__name__)
@@ -52,7 +73,6 @@ def test_each_kind_is_read_back(kind: type[msgspec.Struct]) -> None:
 
 def test_the_set_is_closed() -> None:
     assert set(get_args(entries.Entry)) == set(entries.KINDS.values())
-    assert len(entries.KINDS) == 20
 
 
 def test_a_slate_entry_has_the_bytes_of_the_contract() -> None:

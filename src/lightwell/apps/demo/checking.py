@@ -27,7 +27,12 @@ FILM = Picture("silk", "sunrise", "violet", seed=2022, seconds=6.0)
 
 
 def check_folder(
-    console: Console, folder: Path, video: Path | None, json_file: Path | None, without: frozenset[str]
+    console: Console,
+    folder: Path,
+    video: Path | None,
+    json_file: Path | None,
+    without: frozenset[str],
+    agreement: str = "",
 ) -> int:
     """Take the journey on the demo in `folder`, say what became of each step, and return the exit code.
 
@@ -37,6 +42,7 @@ def check_folder(
         video: the film to upload; one is drawn if there is none.
         json_file: where to write the result.
         without: processes to leave out when the demo is started for the check.
+        agreement: the file to found a new demo under.
     """
     clock = Clock(CHECK_SECONDS)
     started = time.monotonic()
@@ -48,7 +54,7 @@ def check_folder(
         if video is None:
             drawing.start()
         try:
-            with running(console, folder, without) as (deployment, restart, at_rest):
+            with running(console, folder, without, agreement) as (deployment, restart, at_rest):
                 if video is None:
                     drawing.join()
                 planes = Planes(deployment, restart, clock, film, at_rest)
@@ -84,7 +90,7 @@ def _take(console: Console, planes: Planes) -> Result:
 
 @contextmanager
 def running(
-    console: Console, folder: Path, without: frozenset[str]
+    console: Console, folder: Path, without: frozenset[str], agreement: str = ""
 ) -> Iterator[tuple[Deployment, Callable[[], None], dict[str, list[str]]]]:
     """Give a running demo: the one that runs on `folder` already, or one started for the time of the block.
 
@@ -92,6 +98,7 @@ def running(
         console: where to say what is being waited for.
         folder: the demo's folder.
         without: processes to leave out when it is started.
+        agreement: the file to found a new one under.
 
     Yields:
         The demo, how to restart it, and by cell what was wrong with the ledger's files before it started.
@@ -110,7 +117,7 @@ def running(
         return
     with Supervisor(oversight) as supervisor:
         with console.status("Laying out two cells and their oversight …"):
-            deployment = prepare(folder, fixed_ports=False)
+            deployment = prepare(folder, fixed_ports=False, agreement=agreement)
             at_rest = _look_at_rest(deployment)
         with console.status("Starting …"):
             supervisor.start(deployment.children(without))

@@ -4,7 +4,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -29,6 +29,10 @@ def demo(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="With --check: where to write the result.", dir_okay=False)
     ] = None,
+    agreement: Annotated[
+        Path | None,
+        typer.Option("--agreement", help="The agreement to found the demo under.", dir_okay=False),
+    ] = None,
     feeds: Annotated[
         bool, typer.Option("--feeds", help="Show what the simulated viewers' feeds are made of, and end.")
     ] = False,
@@ -47,6 +51,7 @@ def demo(
         _refuse(f"{video}: no such file")
     if not check and (video or json_file):
         _refuse("--video and --json belong to --check")
+    text = _agreement(agreement) if agreement else ""
     if feeds:
         _show_feeds(data or Path(FOLDER))
         return
@@ -57,10 +62,10 @@ def demo(
     console = Console(highlight=False)
     try:
         if check:
-            sys.exit(_check(console, data, video, json_file, absent))
+            sys.exit(_check(console, data, video, json_file, absent, text))
         from lightwell.apps.demo.live import run
 
-        run(console, data or Path(FOLDER), absent)
+        run(console, data or Path(FOLDER), absent, text)
     except DemoError as error:
         _refuse(str(error))
     except KeyboardInterrupt:
@@ -78,20 +83,38 @@ def _show_feeds(folder: Path) -> None:
 
 
 def _check(
-    console: Console, data: Path | None, video: Path | None, json_file: Path | None, absent: frozenset[str]
+    console: Console,
+    data: Path | None,
+    video: Path | None,
+    json_file: Path | None,
+    absent: frozenset[str],
+    agreement: str,
 ) -> int:
     from lightwell.apps.demo.checking import check_folder
 
     if data is not None:
-        return check_folder(console, data, video, json_file, absent)
+        return check_folder(console, data, video, json_file, absent, agreement)
     with tempfile.TemporaryDirectory(prefix="lightwell-check-") as folder:
-        return check_folder(console, Path(folder), video, json_file, absent)
+        return check_folder(console, Path(folder), video, json_file, absent, agreement)
+
+
+def _agreement(file: Path) -> str:
+    from lightwell.agreement.load import AgreementError, parse
+
+    try:
+        text = file.read_text("utf-8")
+        parse(text)
+    except AgreementError as error:
+        _refuse(f"{file}:{error.line}: {error.reason}")
+    except (OSError, UnicodeDecodeError) as error:
+        _refuse(f"{file}: {error}")
+    return text
 
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _refuse(sentence: str) -> None:
+def _refuse(sentence: str) -> NoReturn:
     sys.stderr.write(f"lightwell: {sentence}\n")
     sys.exit(2)

@@ -7,21 +7,22 @@ import os
 import secrets
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import msgspec
 
-from lightwell.agreement.load import digest, parse
-from lightwell.agreement.roster import Seat, dump_roster, parse_roster, roster_digest
+from lightwell.agreement.load import parse
+from lightwell.agreement.roster import Seat, dump_roster, parse_roster
+from lightwell.agreement.signing import Settled, paper_text, sign_paper
 from lightwell.apps.demo.notebook import Notebook
 from lightwell.apps.demo.staff import Badge, hire
 from lightwell.apps.demo.supervisor import Child
-from lightwell.base.clock import now_s
 from lightwell.base.settings import CellSettings, Peer, load, write
-from lightwell.ledger.queue import enqueue
 from lightwell.oversight.settings import (
     CleanRoomSettings,
     OversightSettings,
@@ -31,21 +32,35 @@ from lightwell.oversight.settings import (
     write_oversight,
 )
 from lightwell.product.feed import ensure_policy
-from lightwell.residency.cell import Cell
+from lightwell.recommender.policy import default_policy
+from lightwell.residency import amendments
+from lightwell.residency.cell import Cell, CellError
 from lightwell.residency.keys import KeyVault
 from lightwell.residency.staff import Member
-from lightwell.wire.entries import AgreementAdopted
 from lightwell.wire.keys import COSIGNATURE, ED25519, MLDSA_COSIGNATURE, SigningKey, Verifier
 from lightwell.wire.trust import Group, Known, TrustPolicy
 
 CELLS = ("us", "sg")
 AGREEMENT = "us-2022-draft"
-BOARD = ("Adaeze Brandt", "Marcus Oyelaran", "Yuki Sandoval")
+BOARD = (
+    "Adaeze Brandt",
+    "Marcus Oyelaran",
+    "Yuki Sandoval",
+    "Ingrid Castellanos",
+    "Tomasz Adeyemi",
+    "Leila Novak",
+    "Henrik Achebe",
+)
+"""As many of them sit as the agreement asks for, and no fewer than three."""
+OPERATOR = "Lumen Loop, Inc."
+PARENT = "Lumen Holdings"
 AUTHORITY = "Office of Digital Services"
 PARTNER = "Northgate Assurance"
 FIRST_PORTS = {"us": 8100, "sg": 8200, "oversight": 8300}
+FIRST_GATEWAY_PORTS = {"us": 8190, "sg": 8290}
 LEDGER_POLICY = "ledger.policy"
 _HOST = "127.0.0.1"
+_NOWHERE_ELSE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,11 @@ class Deployment:
     folder: Path
     urls: dict[str, str]
     """Addresses of `us`, `sg` and `oversight`."""
+    gateways: dict[str, str] = field(default_factory=dict)
+    """Where the gateways of `us` and `sg` listen for each other."""
+    inside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By plane, and by cell for its gateway as `us gateway`: the words before each of its commands, such as
+    those that enter a network namespace."""
 
     @property
     def oversight(self) -> Path:
@@ -83,12 +103,12 @@ class Deployment:
         Args:
             without: `oversight` or `cleanroom`, to see what happens when the monitor is away.
         """
-        # The modules themselves, not the `lightwell` command: its other commands need not be imported.
-        python = (sys.executable, "-m")
         children = []
         for name in CELLS:
             folder = self.cell(name)
             logs = folder / "logs"
+            python = self._python(name)
+            gate = self._python(f"{name} gateway")
             children += [
                 Child(
                     f"{name} web",
@@ -97,12 +117,14 @@ class Deployment:
                     health=f"{self.urls[name]}/api/status",
                 ),
                 Child(f"{name} worker", (*python, "lightwell.apps.worker", str(folder)), logs / "worker.log"),
+                Child(f"{name} gateway", (*gate, "lightwell.apps.gate", str(folder)), logs / "gateway.log"),
             ]
             if "cleanroom" not in without:
                 room = self.cleanroom(name)
                 command = (*python, "lightwell.apps.oversee", "cleanroom", str(room))
                 children.append(Child(f"{name} clean room", command, room / "logs" / "cleanroom.log"))
         if "oversight" not in without:
+            python = self._python("oversight")
             children.append(
                 Child(
                     "oversight",
@@ -113,45 +135,80 @@ class Deployment:
             )
         return children
 
+    def _python(self, place: str) -> tuple[str, ...]:
+        # The modules themselves, not the `lightwell` command: its other commands need not be imported.
+        return (*self.inside.get(place, ()), sys.executable, "-m")
+
 
 def existing(folder: Path) -> Deployment | None:
     """Return the demo laid out in `folder`, or None if there is none that is complete."""
     try:
         urls = {name: load(folder / name).url for name in CELLS}
         urls["oversight"] = load_oversight(folder / "oversight").url
+        gateways = {name: load(folder / name).gateway_url for name in CELLS}
     except ValueError:
         return None
-    return Deployment(folder.resolve(), urls)
+    return Deployment(folder.resolve(), urls, gateways) if all(gateways.values()) else None
 
 
-def prepare(folder: Path, *, fixed_ports: bool) -> Deployment:
+def prepare(
+    folder: Path, *, fixed_ports: bool, hosts: Mapping[str, str] = _NOWHERE_ELSE, agreement: str = ""
+) -> Deployment:
     """Lay out a demo in `folder`, or complete the one that is there; nothing of it may be running.
 
     Args:
         folder: where `us`, `sg` and `oversight` go.
         fixed_ports: ask for the well-known ports first; otherwise any free ones.
+        hosts: the address of each plane (`us`, `sg`, `oversight`) and gateway (`us gateway`, `sg gateway`)
+            that is not on this machine's loopback, such as in network namespaces.
+
+        agreement: the file to found it under; the draft of 2022 if not given, or what it runs under already.
 
     Raises:
-        CellError: what is in the folder contradicts itself.
+        CellError: what is in the folder contradicts itself, or the agreement cannot found these two cells.
         OSError: the folder cannot be written.
     """
     folder = folder.resolve()
     found = existing(folder)
-    wanted = {name: urlsplit(url).port or 0 for name, url in found.urls.items()} if found else {}
-    if not wanted:
-        wanted = dict(FIRST_PORTS) if fixed_ports else dict.fromkeys(FIRST_PORTS, 0)
-    urls = {name: f"http://{_HOST}:{port}" for name, port in _free_ports(wanted).items()}
-    deployment = Deployment(folder, urls)
-    roster = _seats(deployment)
+    first = FIRST_PORTS | {f"{name} gateway": port for name, port in FIRST_GATEWAY_PORTS.items()}
+    wanted = dict(first) if fixed_ports else dict.fromkeys(first, 0)
+    if found:
+        wanted = {name: urlsplit(url).port or 0 for name, url in found.urls.items()}
+        wanted |= {f"{name} gateway": urlsplit(url).port or 0 for name, url in found.gateways.items()}
+    ports = _free_ports(wanted)
+    urls = {name: f"http://{hosts.get(name, _HOST)}:{ports[name]}" for name in FIRST_PORTS}
+    gateways = {
+        name: f"https://{hosts.get(f'{name} gateway', _HOST)}:{ports[f'{name} gateway']}" for name in CELLS
+    }
+    deployment = Deployment(folder, urls, gateways)
+    text = _founding(deployment, agreement)
+    roster = _seats(deployment, max(3, parse(text).limits.min_board_seats.value))
     for name in CELLS:
-        _settle_cell(deployment, name, roster)
+        _settle_cell(deployment, name, roster, text)
     _settle_oversight(deployment, roster)
     for name in CELLS:
-        _fill_cell(deployment, name, roster)
+        _fill_cell(deployment, name)
     return deployment
 
 
-def _seats(deployment: Deployment) -> list[Seat]:
+def _founding(deployment: Deployment, wanted: str) -> str:
+    """Return the text to found the cells under: what lies there, else the wanted one, else the draft."""
+    there = deployment.cell(CELLS[0]) / "agreement.toml"
+    if there.exists():
+        text = there.read_text("utf-8")
+        if wanted and parse(text) != parse(wanted):
+            raise CellError(f"{deployment.folder} runs under {parse(text).id} already; take another folder")
+        return text
+    text = wanted or agreement_text()
+    unknown = [name for name in CELLS if name not in parse(text).region_ids()]
+    if unknown:
+        raise CellError(
+            f"the demo's cells are {' and '.join(CELLS)}; the agreement has no region {unknown[0]}"
+        )
+    return text
+
+
+def _seats(deployment: Deployment, seated: int) -> list[Seat]:
     keys = deployment.oversight / "keys"
 
     def seat(role: str, name: str, file: Path, algorithm: int = ED25519, cell: str | None = None) -> Seat:
@@ -162,15 +219,17 @@ def _seats(deployment: Deployment) -> list[Seat]:
         return Seat(role=role, name=name, vkey=vkey, cell=cell)  # type: ignore[arg-type]  # roles below are literals
 
     seats = [
+        seat("operator", OPERATOR, keys / "operator.key"),
+        seat("parent", PARENT, keys / "parent.key"),
         seat("authority", AUTHORITY, keys / "authority.key"),
         seat("partner", PARTNER, keys / "partner.key"),
         seat("witness", "Oversight witness", keys / "witness.key", COSIGNATURE),
         seat("witness", "Oversight witness", keys / "witness-mldsa.key", MLDSA_COSIGNATURE),
     ]
-    seats += [seat("board", name, keys / f"board-{n}.key") for n, name in enumerate(BOARD, 1)]
+    seats += [seat("board", name, keys / f"board-{n}.key") for n, name in enumerate(BOARD[:seated], 1)]
     for cell in CELLS:
         folder = deployment.cell(cell)
-        if not (folder / "keys" / "cell.key").exists():
+        if not (folder / "keys" / "name").exists():
             KeyVault.create(folder, cell)
         vault = KeyVault.open(folder)
         room = deployment.cleanroom(cell) / "cleanroom.key"
@@ -185,14 +244,14 @@ def _vkey(roster: list[Seat], role: str, cell: str | None = None) -> str:
     return next(seat.vkey for seat in roster if seat.role == role and seat.cell == cell)
 
 
-def _settle_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
+def _settle_cell(deployment: Deployment, name: str, roster: list[Seat], agreement: str) -> None:
     folder = deployment.cell(name)
-    for file, text in (("agreement.toml", agreement_text()), ("roster.toml", dump_roster(roster))):
+    for file, text in (("agreement.toml", agreement), ("roster.toml", dump_roster(roster))):
         if not (folder / file).exists():
             (folder / file).write_text(text, "utf-8")
     oversight = deployment.urls["oversight"]
     peers = tuple(
-        Peer(cell=other, url=deployment.urls[other], gateway_vkey=_vkey(roster, "gateway", other))
+        Peer(cell=other, url=deployment.gateways[other], gateway_vkey=_vkey(roster, "gateway", other))
         for other in CELLS
         if other != name
     )
@@ -205,6 +264,7 @@ def _settle_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
         msgspec.structs.replace(
             kept,
             url=deployment.urls[name],
+            gateway_url=deployment.gateways[name],
             folder=folder,
             oversight_url=oversight,
             cleanroom_vkey=_vkey(roster, "cleanroom", name),
@@ -252,8 +312,9 @@ def _settle_oversight(deployment: Deployment, roster: list[Seat]) -> None:
     )
 
 
-def _fill_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
-    # Every model must be known before tables are made; the web application imports all of them.
+def _fill_cell(deployment: Deployment, name: str) -> None:
+    # Every model must be known before tables are made; these applications import all of them.
+    import lightwell.apps.gate
     import lightwell.apps.web  # noqa: F401
     from lightwell.product import sounds
 
@@ -263,16 +324,15 @@ def _fill_cell(deployment: Deployment, name: str, roster: list[Seat]) -> None:
     try:
         cell.database.create_all()
         if not notebook.notes.agreement:
-            agreement = parse(cell.agreement_text)
+            policy = default_policy().digest
+            settled = Settled(cell.agreement, cell.roster)
+            # All who must sign it do, each with a key of its own, before anything is adopted.
+            paper = ""
+            for party in cell.agreement.signing.parties:
+                key = deployment.key(party)
+                paper = sign_paper(paper_text(settled, policy=policy), key, paper)
             with cell.database.write() as session:
-                adopted = AgreementAdopted(
-                    at=now_s(),
-                    agreement=agreement.id,
-                    version=agreement.version,
-                    digest=digest(agreement),
-                    roster_digest=roster_digest(roster),
-                )
-                enqueue(session, adopted)
+                adopted = amendments.found(cell, session, paper, policy)
                 ensure_policy(session)
             notebook.remember_agreement(adopted.digest)
         sounds.ensure_library(cell)
@@ -290,7 +350,9 @@ def badges(deployment: Deployment, cell: str) -> list[Badge]:
     other = next(name for name in CELLS if name != cell)
     people = (
         ("analyst", "Ines Park", "analyst", cell, None),
+        ("colleague", "Ruth Alvarez", "analyst", cell, None),
         ("approver", "Tom Ashby", "approver", cell, None),
+        ("partner", "Noor Haddad", "partner", cell, None),
         ("abroad", "Lee Chen", "analyst", other, None),
         ("parent", "Max Orlov", "analyst", cell, "parent"),
     )
@@ -302,7 +364,7 @@ def badges(deployment: Deployment, cell: str) -> list[Badge]:
             name=name,
             vkey=key.verifier().vkey(),
             role=role,
-            employer="operator",
+            employer="partner" if role == "partner" else "operator",
             place=place,
             vetted=True,
             reports_to_entity=above,

@@ -22,13 +22,14 @@ from lightwell.apps.demo.viewers import Viewers
 _TURN_SECONDS = 0.25
 
 
-def run(console: Console, folder: Path, without: frozenset[str]) -> None:
+def run(console: Console, folder: Path, without: frozenset[str], agreement: str = "") -> None:
     """Run the demo in `folder` until KeyboardInterrupt; then end every process in order.
 
     Args:
         console: where to speak.
         folder: the demo's folder; made if it is not there.
         without: `oversight` or `cleanroom`, to leave it out.
+        agreement: the file to found a new demo under.
 
     Raises:
         DemoError: another demo runs on the folder, or a process does not start.
@@ -39,7 +40,7 @@ def run(console: Console, folder: Path, without: frozenset[str]) -> None:
     signal.signal(RESTART_SIGNAL, lambda *_: restart.set())
     with Supervisor(folder.resolve() / "oversight") as supervisor:
         with console.status("Laying out two cells and their oversight …"):
-            deployment = prepare(folder, fixed_ports=True)
+            deployment = prepare(folder, fixed_ports=True, agreement=agreement)
         with console.status("Starting their processes …"):
             supervisor.start(deployment.children(without))
         show_addresses(console, deployment)

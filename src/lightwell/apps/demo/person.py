@@ -151,7 +151,8 @@ class Person:
 
     def feed(self, tab: str = "for_you", k: int = 10) -> dict[str, Any]:
         """Ask for a slate; returns items and proof, raises `Unexpected`."""
-        return expect(self.http.get("/api/feed", params={"tab": tab, "k": k}), 200)
+        nonce = secrets.token_hex(16)
+        return expect(self.http.get("/api/feed", params={"tab": tab, "k": k, "nonce": nonce}), 200)
 
     def why(self, leaf: str) -> dict[str, Any]:
         """Ask why each video is in one of one's own slates; raises `Unexpected`."""

@@ -13,9 +13,11 @@ from lightwell.apps.demo.notebook import Notebook
 from lightwell.apps.demo.personas import DEMO_VIEWER, MAKERS
 
 _STAFF = {
-    "analyst": "staff at home",
-    "approver": "second approver",
-    "abroad": "staff abroad",
+    "analyst": "analyst at home",
+    "colleague": "a colleague at home",
+    "approver": "approver",
+    "partner": "partner at the desk",
+    "abroad": "analyst abroad",
     "parent": "staff under the parent",
 }
 
@@ -72,6 +74,9 @@ def show_what_to_try(console: Console, deployment: Deployment) -> None:
         f"Compare: {lightwell} demo --feeds --data {deployment.folder}; two tastes turn in minute three.",
         f"Follow the monitor: {oversight} counts slates replayed while you swipe.",
         f"Ask as staff abroad for @{DEMO_VIEWER.handle}'s e-mail, see the refusal at {oversight}/access.",
+        f"Ask as the analyst at home, approve as the approver, read; each step is at {oversight}/access.",
+        "Break the glass as a colleague at home, alone: it opens at once, and the monitor raises the alarm.",
+        f"Count as the analyst abroad: {us}/staff/counts answers with noise, and a budget runs down.",
         f"Stop uploads: {lightwell} order suspend uploads --key {key} --cell us --url {oversight}",
         f"And again: {lightwell} order lift uploads --key {key} --cell us --url {oversight}",
         f"Verify: curl -s '{oversight}/api/reports/latest?cell=us' > report.txt; "

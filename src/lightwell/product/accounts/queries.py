@@ -15,6 +15,7 @@ _BY_TOKEN = Statement(
         AccountRow.display_name,
         AccountKey.generation,
         AccountKey.wrapped,
+        AccountRow.birthday,
     )
     .join(SessionRow, SessionRow.account_id == AccountRow.account_id)
     .outerjoin(AccountKey, AccountKey.account_id == AccountRow.account_id)
@@ -25,11 +26,15 @@ _BY_TOKEN = Statement(
 
 
 class Account(msgspec.Struct, frozen=True):
-    """The public face of an account, as handlers get it for whoever is signed in."""
+    """The public face of an account, as handlers get it for whoever is signed in.
+
+    `adult`: the person is of age; known only of whoever is signed in, False of everybody else.
+    """
 
     account_id: str
     handle: str
     display_name: str
+    adult: bool = False
 
 
 def by_handle(session: ReadSession, handle: str) -> Account | None:
@@ -42,7 +47,9 @@ def by_id(session: ReadSession, account_id: str) -> Account | None:
     return _account(session, AccountRow.account_id == account_id)
 
 
-def by_token(database: Database, token_index: bytes, now_ms: int) -> tuple[Account, int, bytes | None] | None:
+def by_token(
+    database: Database, token_index: bytes, now_ms: int
+) -> tuple[Account, int, bytes | None, bytes] | None:
     """Return whose session this is, or None when it is unknown or over.
 
     Args:
@@ -51,10 +58,11 @@ def by_token(database: Database, token_index: bytes, now_ms: int) -> tuple[Accou
         now_ms: milliseconds since the epoch.
 
     Returns:
-        The account, and its data key as `residency.keys` wrapped it: generation and bytes, None if destroyed.
+        The account; its data key as `residency.keys` wrapped it: generation and bytes, None if destroyed; and
+        its sealed birthday.
     """
     row = _BY_TOKEN.one(database, token_index, now_ms)
-    return (Account(*row[:3]), row[3], row[4]) if row else None
+    return (Account(*row[:3]), *row[3:]) if row else None
 
 
 def _account(session: ReadSession, condition: object) -> Account | None:

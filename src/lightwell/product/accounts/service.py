@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from lightwell.base.clock import fresh_id, now_ms
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import Problem
-from lightwell.product.accounts import queries
+from lightwell.product.accounts import ages, queries
 from lightwell.product.accounts.models import AccountRow, SessionRow
 from lightwell.product.accounts.queries import Account
 from lightwell.residency import tripwires
@@ -73,7 +73,7 @@ def sign_up(cell: Cell, form: SignUp, ip: str, device: str) -> tuple[Account, st
     Raises:
         Problem: 403 sign-ups are suspended; 409 handle or e-mail taken; 422 a field is not usable.
     """
-    _check(form)
+    check_form(form)
     # Hashing takes tens of milliseconds: it is done before the transaction takes the write lock.
     password = _HASHER.hash(form.password)
     with cell.database.write() as session:
@@ -178,12 +178,13 @@ def current_account(cell: Cell, token: str) -> Account | None:
     found = queries.by_token(cell.database, index, now_ms())
     if found is None:
         return None
-    account, generation, wrapped = found
+    account, generation, wrapped, birthday = found
     if wrapped is None:
         # The account is being erased: there is nothing left that its session could open.
         return None
     cell.vault.hold(account.account_id, generation, wrapped)
-    return account
+    adult = ages.is_adult(cell, account.account_id, birthday)
+    return Account(account.account_id, account.handle, account.display_name, adult)
 
 
 def own_details(cell: Cell, session: ReadSession, account: Account) -> dict[str, str | None]:
@@ -207,7 +208,22 @@ def _unseal(cell: Cell, session: ReadSession, row: AccountRow, column: str, seal
     return plain.decode()
 
 
-def _check(form: SignUp) -> None:
+def knows_password(cell: Cell, account: Account, password: str) -> bool | None:
+    """Say whether this is the password of an account; None if the account is no longer here."""
+    with cell.database.read() as reading:
+        row = reading.get(AccountRow, account.account_id)
+        if row is None:
+            return None
+        stored = _unseal(cell, reading, row, "password", row.password)
+    try:
+        return _HASHER.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def check_form(form: SignUp) -> None:
+    """Refuse details that no account may have; raises `Problem` 422 with the name of the field."""
+
     def wrong(field: str, detail: str) -> Problem:
         return Problem(422, "unusable-field", detail, field=field)
 

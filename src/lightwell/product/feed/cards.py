@@ -11,8 +11,11 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from lightwell.base.db import Database, Statement
+from lightwell.base.labels import declare_cache
 from lightwell.product import videos
 from lightwell.product.videos import PublishedVideo, VideoCountRow, VideoRow
+
+declare_cache("feed.cards", "published videos", "user.content.public", "public")
 
 COUNTS_SECONDS: Final = 1.0
 """Counts and withdrawals show so much late at most."""
@@ -134,9 +137,11 @@ def _counted(card: Card, counts: Sequence[int | None], now: float) -> Card:
 
 def _card(row: Sequence[Any], until: float) -> Card:
     facts = dict(zip(PublishedVideo.__struct_fields__, row, strict=True))
-    if not isinstance(facts["hashtags"], list):
-        # An embedded database keeps lists as text, and gives them so to whoever asks its driver.
-        facts["hashtags"] = msgspec.json.decode(facts["hashtags"])
+    for name in ("hashtags", "regions"):
+        if not isinstance(facts[name], list):
+            # An embedded database keeps lists as text, and gives them so to whoever asks its driver.
+            facts[name] = msgspec.json.decode(facts[name])
+    facts["adult"] = bool(facts["adult"])
     fact = PublishedVideo(**facts)
     # What people wrote cannot hold this text: their quotation marks are escaped.
     before, counts, after = _encode(videos.view(fact)).partition(_NO_COUNTS)

@@ -14,8 +14,9 @@ from lightwell.base.errors import Problem, not_found
 from lightwell.base.settings import MIB
 from lightwell.base.threads import in_thread
 from lightwell.ledger.queue import enqueue
+from lightwell.product import videos
 from lightwell.product.feed import snapshot_files
-from lightwell.product.feed.models import RankingPolicyRow, SnapshotRow
+from lightwell.product.feed.models import RankingPolicyRow
 from lightwell.product.feed.records import records_for_replay
 from lightwell.residency.cell import Cell
 from lightwell.wire import signed_request
@@ -50,13 +51,7 @@ def read_records(
 ) -> dict[str, Any]:
     """Open up to 100 slate records; that it happened, and how many, is an entry."""
     require_clean_room(request, cell)
-    wanted = commitments.split(",")
-    if len(wanted) > MAX_RECORDS:
-        raise Problem(422, "too-many-records", f"At most {MAX_RECORDS} commitments a request.")
-    try:
-        raw = [bytes.fromhex(text) for text in wanted]
-    except ValueError as error:
-        raise Problem(422, "bad-commitment", "A commitment is 64 hex characters.") from error
+    wanted, raw = _asked(commitments)
     with cell.database.read() as session:
         records = records_for_replay(cell, session, raw)
     with cell.database.write() as writing:
@@ -66,15 +61,25 @@ def read_records(
     return {"records": records, "missing": [text for text in wanted if text not in found]}
 
 
+@get("/cleanroom/withdrawals")
+@in_thread
+def read_withdrawals(
+    request: Request[Any, Any, Any], cell: Cell, commitments: Annotated[str, Parameter(max_length=6500)]
+) -> dict[str, Any]:
+    """Open up to 100 `VideoWithdrawn` entries: which video each of them takes back."""
+    require_clean_room(request, cell)
+    _, raw = _asked(commitments)
+    with cell.database.read() as session:
+        return {"withdrawals": videos.withdrawals_for_replay(session, raw)}
+
+
 @get("/cleanroom/snapshots/{digest:str}")
 @in_thread
 def read_snapshot(request: Request[Any, Any, Any], cell: Cell, digest: str) -> Stream:
     """Return a published snapshot as it served: a base, or an update that names its base."""
     require_clean_room(request, cell)
     with cell.database.read() as session:
-        base = session.scalar(select(SnapshotRow.base).where(SnapshotRow.digest == digest).limit(1))
-    if base is None:
-        raise not_found("snapshot")
+        base = snapshot_files.published_base(session, digest)
     key = snapshot_files.key_of(digest, base)
     size = cell.objects.size(key)
     # Piece by piece: a base may be larger than a web process should grow.
@@ -94,4 +99,14 @@ def read_policy(request: Request[Any, Any, Any], cell: Cell, digest: str) -> Res
     return Response(body, media_type="application/json")
 
 
-routes: list[BaseRouteHandler] = [read_records, read_snapshot, read_policy]
+def _asked(commitments: str) -> tuple[list[str], list[bytes]]:
+    wanted = commitments.split(",")
+    if len(wanted) > MAX_RECORDS:
+        raise Problem(422, "too-many-records", f"At most {MAX_RECORDS} commitments a request.")
+    try:
+        return wanted, [bytes.fromhex(text) for text in wanted]
+    except ValueError as error:
+        raise Problem(422, "bad-commitment", "A commitment is 64 hex characters.") from error
+
+
+routes: list[BaseRouteHandler] = [read_records, read_withdrawals, read_snapshot, read_policy]

@@ -7,17 +7,19 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from lightwell.base import confine
 from lightwell.base.confine import Limits
 from lightwell.base.converse import Conversation, ConversationError
+from lightwell.base.labels import declare_prefix
 from lightwell.base.telemetry import log
-from lightwell.recommender import pipeline
+from lightwell.recommender import pipeline, shards_rank
 from lightwell.recommender.external import (
     LONGEST_ANSWER,
     AnswerError,
@@ -29,13 +31,14 @@ from lightwell.recommender.external import (
 )
 from lightwell.recommender.policy import ExternalRanker, RankingPolicy
 from lightwell.recommender.record import External, Failure, SlateInputs
+from lightwell.recommender.shards_front import Front
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 
+declare_prefix("rankers", "system.operations", "interop")
+
 _log = log("feed.external")
 
-REST_SECONDS: Final = 5.0
-"""How long a ranker that failed is not asked: one that hangs must not slow every request."""
 START_SECONDS: Final = 10.0
 MOST_PROGRAM_BYTES: Final = 64 * 1024 * 1024
 _LIMITS: Final = Limits(
@@ -49,7 +52,16 @@ def object_key(digest: str) -> str:
     return f"rankers/{digest}"
 
 
-def question_of(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Question:
+Features = Callable[[Any, RankingPolicy, SlateInputs, int], shards_rank.Best]
+"""As `pipeline.features_of`, for snapshots in whatever form they are held."""
+
+
+def question_of(
+    snapshot: Snapshot | Front,
+    policy: RankingPolicy,
+    inputs: SlateInputs,
+    features_of: Features = pipeline.features_of,
+) -> Question:
     """Return what the policy's ranker is asked for a request; the same record is the same question.
 
     Raises:
@@ -58,7 +70,7 @@ def question_of(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) 
     if policy.external is None:
         raise ValueError("the policy names no ranker of others")
     unanswered = msgspec.structs.replace(inputs, external=msgspec.UNSET)
-    videos, names, rows = pipeline.features_of(snapshot, policy, unanswered, policy.external.candidates)
+    videos, names, rows = features_of(snapshot, policy, unanswered, policy.external.candidates)
     return Question(
         tab=inputs.request.tab,
         k=inputs.request.k,
@@ -136,21 +148,24 @@ class Rankers:
 
     Args:
         cell: whose objects hold the programs.
+        features_of: makes what they are asked with.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, features_of: Features = pipeline.features_of) -> None:
         self._cell = cell
+        self._features_of = features_of
         self._lock = threading.Lock()
         self._running: RunningRanker | None = None
         self._digest = ""
         self._why: Failure = "starting"
+        self._rest_seconds = 0.0
         self._rest_until = 0.0
         self._is_starting = False
         self._is_closed = False
         self._wanted: SimpleQueue[str] = SimpleQueue()
         self._starter: threading.Thread | None = None
 
-    def asked(self, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> SlateInputs:
+    def asked(self, snapshot: Snapshot | Front, policy: RankingPolicy, inputs: SlateInputs) -> SlateInputs:
         """Return the inputs with the ranker's answer, or with why there is none.
 
         Args:
@@ -170,16 +185,18 @@ class Rankers:
             self._wanted.put("")
 
     def _answer(
-        self, ranker: ExternalRanker, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+        self, ranker: ExternalRanker, snapshot: Snapshot | Front, policy: RankingPolicy, inputs: SlateInputs
     ) -> External:
         seconds = ranker.milliseconds / 1000
         if not self._lock.acquire(timeout=seconds):
             return External(digest=ranker.digest, failed="timeout")
         try:
+            # One that hangs must not slow every request: it rests for as long as the policy says.
+            self._rest_seconds = ranker.rest_milliseconds / 1000
             running = self._ready(ranker.digest)
             if running is None:
                 return External(digest=ranker.digest, failed=self._why)
-            question = question_of(snapshot, policy, inputs)
+            question = question_of(snapshot, policy, inputs, self._features_of)
             videos = [video for video, _ in question.candidates]
             return recorded(ranker, videos, running.scores(question, seconds))
         except ConversationError as error:
@@ -244,7 +261,7 @@ class Rankers:
         return External(digest=digest, failed=why)
 
     def _rest(self, why: Failure) -> None:
-        self._why, self._rest_until = why, time.monotonic() + REST_SECONDS
+        self._why, self._rest_until = why, time.monotonic() + self._rest_seconds
 
     def _end(self) -> None:
         if self._running is not None:

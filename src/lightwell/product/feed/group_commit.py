@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 
 import msgspec
-from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from lightwell.base.clock import now_s
@@ -19,8 +18,11 @@ from lightwell.wire.promise import make_promises
 
 MAX_GROUP = 256
 PROMISE_SECONDS = 10
-# On the table itself: plain rows need nothing of what the ORM's bulk insert does for each.
-_INSERT = insert(SlateRecordRow.__table__)  # type: ignore[arg-type]
+# As the driver takes it: a row costs a third of one that goes through the toolkit.
+_INSERT = (
+    f"INSERT INTO {SlateRecordRow.__tablename__} (leaf, commitment, account_id, sealed)"  # noqa: S608  no value
+    " VALUES (?, ?, ?, ?)"
+)
 
 
 class Prepared(msgspec.Struct):
@@ -51,6 +53,7 @@ class GroupCommit:
 
     def __init__(self, database: Database, key: SigningKey, origin: str) -> None:
         self._database = database
+        self._insert = _INSERT if database.is_sqlite else _INSERT.replace("?", "%s")
         self._key = key
         self._origin = origin
         self._open: _Group | None = None
@@ -127,16 +130,11 @@ class GroupCommit:
 
     def _write(self, group: Sequence[Prepared]) -> list[str]:
         rows = [
-            {
-                "leaf": prepared.entry.leaf_hash,
-                "commitment": prepared.commitment,
-                "account_id": prepared.account_id,
-                "sealed": prepared.sealed,
-            }
+            (prepared.entry.leaf_hash, prepared.commitment, prepared.account_id, prepared.sealed)
             for prepared in group
         ]
         with self._database.write() as session:
-            session.connection().execute(_INSERT, rows)
+            session.connection().exec_driver_sql(self._insert, rows)
             enqueue_prepared(session, [prepared.entry for prepared in group])
         leaves = [prepared.entry.leaf_hash for prepared in group]
         return make_promises(self._key, self._origin, leaves, now_s() + PROMISE_SECONDS)

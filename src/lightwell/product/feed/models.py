@@ -10,7 +10,8 @@ from lightwell.base.labels import Sealed, label
 class SnapshotRow(Model):
     """A snapshot that was published, the newest to serve; one may be published again, to go back to it.
 
-    `base` is the digest of its base: its own, if it is one. `snapshot_files` says where the bytes are.
+    `base` is the digest of its base: its own, if it is one. `snapshot_files` says where the bytes are;
+    `dropped_at`, milliseconds, is when they were deleted, for no slate is replayed from them any more.
     """
 
     __tablename__ = "snapshots"
@@ -24,7 +25,12 @@ class SnapshotRow(Model):
     digest: Mapped[str] = mapped_column(String(64), index=True, info=label("system.operations", "public"))
     base: Mapped[str] = mapped_column(String(64), info=label("system.operations", "public"))
     leaf: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "public"))
-    created_at: Mapped[int] = mapped_column(BigInteger, info=label("system.operations", "interop"))
+    created_at: Mapped[int] = mapped_column(
+        BigInteger, index=True, info=label("system.operations", "interop")
+    )
+    dropped_at: Mapped[int | None] = mapped_column(
+        BigInteger, index=True, info=label("system.operations", "interop")
+    )
 
 
 class RankingPolicyRow(Model):

@@ -9,12 +9,11 @@ from lightwell.base.errors import Problem
 from lightwell.product import videos
 from lightwell.product.feed.models import RankingPolicyRow
 from lightwell.product.feed.records import Record
-from lightwell.product.feed.serving import Serving
-from lightwell.recommender import pipeline
+from lightwell.product.feed.serving import RankedFrom, Serving
 from lightwell.recommender.explain import explain
 from lightwell.recommender.policy import RankingPolicy, parse
 from lightwell.recommender.record import read_inputs, slate_bytes
-from lightwell.recommender.snapshot import Snapshot, SnapshotError
+from lightwell.recommender.snapshot import SnapshotError
 
 
 def reasons_of(serving: Serving, session: ReadSession, record: Record) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def reasons_of(serving: Serving, session: ReadSession, record: Record) -> dict[s
     """
     inputs = read_inputs(record.inputs)
     policy = _policy(session, inputs.policy)
-    ranked = pipeline.rank(_snapshot(serving, inputs.snapshot), policy, inputs)
+    ranked = serving.rank(_snapshot(serving, inputs.snapshot), policy, inputs)
     cards = videos.views(session, [item.video for item in ranked.slate.items])
     names = {promotion.id: promotion.reason for promotion in policy.promotions}
     for card in cards.values():
@@ -56,7 +55,7 @@ def reasons_of(serving: Serving, session: ReadSession, record: Record) -> dict[s
     return {"agrees": slate_bytes(ranked.slate) == record.slate, "items": items}
 
 
-def _snapshot(serving: Serving, digest: str) -> Snapshot:
+def _snapshot(serving: Serving, digest: str) -> RankedFrom:
     try:
         return serving.load(digest)
     except (Problem, SnapshotError) as error:

@@ -20,8 +20,9 @@ from lightwell.product.feed.cards import Card, Cards, nothing
 from lightwell.product.feed.external import Rankers
 from lightwell.product.feed.group_commit import GroupCommit, Prepared
 from lightwell.product.feed.records import Record
-from lightwell.product.feed.serving import Serving
-from lightwell.recommender import kernels, pipeline
+from lightwell.product.feed.serving import RankedFrom
+from lightwell.product.feed.shards_serving import serving_of
+from lightwell.recommender import kernels
 from lightwell.recommender.pipeline import Ranked
 from lightwell.recommender.policy import RankingPolicy
 from lightwell.recommender.record import (
@@ -31,9 +32,9 @@ from lightwell.recommender.record import (
     Tab,
     Viewer,
     inputs_bytes,
+    seed_of,
     slate_bytes,
 )
-from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 from lightwell.residency.keys import KeyDestroyedError
 from lightwell.wire import commitment
@@ -63,16 +64,20 @@ class Feed:
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self.serving = Serving(cell)
+        self.serving = serving_of(cell)
+        self._is_whole = not self.serving.asks_others
         key = cell.vault.signing_key("ledger")
         self._vkey = key.verifier().vkey()
         self._origin = f"lightwell/{cell.settings.cell}"
         self._commit = GroupCommit(cell.database, key, self._origin)
         self._cards = Cards(cell.database)
-        self._rankers = Rankers(cell)
+        self._rankers = Rankers(cell, self.serving.features_of)
 
     def make_ready(self, stop: threading.Event) -> None:
-        """Read what this process ranks from before somebody asks, as soon as there is anything to read."""
+        """Read what this process ranks from before somebody asks, as soon as there is anything to read.
+
+        Shards hold the newest snapshots only, so a process that ranks from them follows though nobody asks.
+        """
         kernels.warm()
         while not stop.is_set():
             try:
@@ -80,20 +85,25 @@ class Feed:
             except (Problem, SQLAlchemyError, OSError):
                 stop.wait(_READY_SECONDS)
             else:
-                return
+                if self._is_whole:
+                    return
+                stop.wait(_READY_SECONDS)
 
     def close(self) -> None:
         """Finish what waits to become durable."""
         self._commit.close()
         self._rankers.close()
+        self.serving.close()
 
-    async def answer(self, account: Account, tab: Tab, k: int) -> bytes:
+    async def answer(self, account: Account, tab: Tab, k: int, nonce: str = "") -> bytes:
         """Rank a slate for a viewer and answer it with its proof, once its record is durable.
 
         Args:
             account: the viewer.
             tab: which page of the feed.
             k: how many videos, 1..30.
+            nonce: 32 hex characters that the viewer drew, from which all draws of this ranking follow; empty
+                if the viewer gave none, and then the cell draws.
 
         Returns:
             The JSON of the answer; see `answers.answer_bytes`.
@@ -103,11 +113,11 @@ class Feed:
         """
         snapshot, policy = self.serving.current()
         try:
-            if self._cell.database.is_sqlite and policy.external is None:
+            if self._cell.database.is_sqlite and policy.external is None and self._is_whole:
                 # An embedded database answers in microseconds; a thread would cost more than it frees.
-                draft = self._draft(snapshot, policy, account, tab, k)
+                draft = self._draft(snapshot, policy, account, tab, k, nonce)
             else:
-                draft = await asyncio.to_thread(self._draft, snapshot, policy, account, tab, k)
+                draft = await asyncio.to_thread(self._draft, snapshot, policy, account, tab, k, nonce)
         except KeyDestroyedError as error:
             raise Problem(401, "not-signed-in", "This account is gone.") from error
         entry = draft.prepared.entry
@@ -123,9 +133,11 @@ class Feed:
         )
         return answer_bytes(draft.ranked, draft.cards, draft.state, k, proof)
 
-    def _draft(self, snapshot: Snapshot, policy: RankingPolicy, account: Account, tab: Tab, k: int) -> _Draft:
+    def _draft(
+        self, snapshot: RankedFrom, policy: RankingPolicy, account: Account, tab: Tab, k: int, nonce: str
+    ) -> _Draft:
         cell = self._cell
-        with cell.database.read() as session:
+        with cell.database.read_if_needed() as session:
             state = social.viewer_state(cell, session, account.account_id)
             if tab == "for_you" and state.without_profiling:
                 tab = "without_profiling"
@@ -134,7 +146,8 @@ class Feed:
                 cell=cell.settings.cell,
                 snapshot=snapshot.digest,
                 policy=policy.digest,
-                seed=secrets.token_hex(16),
+                nonce=nonce,
+                seed=seed_of(nonce) if nonce else secrets.token_hex(16),
                 request=Request(tab=tab, k=k, hour=now_s() // 3600),
                 viewer=_viewer(cell, account, state, tab),
             )
@@ -153,11 +166,11 @@ class Feed:
         return _Draft(prepared, ranked, cards, state, inputs_digest.hexdigest(), opening.hex())
 
     def _rank_what_is_there(
-        self, snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs
+        self, snapshot: RankedFrom, policy: RankingPolicy, inputs: SlateInputs
     ) -> tuple[Ranked, Mapping[str, Card], SlateInputs]:
         """Rank; videos taken down since the snapshot become a recorded input, and it ranks again."""
         while True:
-            ranked = pipeline.rank(snapshot, policy, inputs)
+            ranked = self.serving.rank(snapshot, policy, inputs)
             shown = [item.video for item in ranked.slate.items]
             cards = self._cards.of(shown)
             if len(cards) == len(shown):
@@ -180,6 +193,7 @@ def _viewer(cell: Cell, account: Account, state: social.ViewerState, tab: Tab) -
         return Viewer(region=cell.settings.region)
     return Viewer(
         region=cell.settings.region,
+        adult=account.adult,
         own=f"{cell.settings.cell}:{account.handle}",
         watched=list(state.watched.items()),
         seen=list(state.seen),

@@ -9,16 +9,25 @@ from typing import Any, Final
 from msgspec import UNSET
 from sqlalchemy import func, select
 
-from lightwell.base.errors import Problem, not_found
+from lightwell.base.db import Statement
+from lightwell.base.errors import Problem
+from lightwell.base.labels import declare_cache
 from lightwell.base.telemetry import log
 from lightwell.ledger.published import published_entries
 from lightwell.product.feed import snapshot_files
 from lightwell.product.feed.models import RankingPolicyRow, SnapshotRow
 from lightwell.product.feed.snapshot_files import SMALL_BYTES, UNREADABLE, Base
+from lightwell.recommender import pipeline
+from lightwell.recommender.pipeline import Ranked
 from lightwell.recommender.policy import RankingPolicy, parse
+from lightwell.recommender.record import SlateInputs
+from lightwell.recommender.shards_front import Front
+from lightwell.recommender.shards_rank import Best
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.residency.cell import Cell
 from lightwell.wire.entries import Entry, PolicyAdopted, SnapshotPublished, UnknownEntry
+
+declare_cache("feed.serving", "snapshots", "system.operations", "interop")
 
 _log = log("feed.serving")
 _LOOK_SECONDS: Final = 0.5
@@ -26,13 +35,18 @@ _TRY_AGAIN_SECONDS: Final = 60.0
 _BASES_KEPT: Final = 2
 _LOADED_KEPT: Final = 4
 _CANDIDATES: Final = 8
-_NEWEST = select(
-    select(func.max(SnapshotRow.number)).scalar_subquery(),
-    select(func.max(RankingPolicyRow.number)).scalar_subquery(),
+_NEWEST: Final = Statement(
+    select(
+        select(func.max(SnapshotRow.number)).scalar_subquery(),
+        select(func.max(RankingPolicyRow.number)).scalar_subquery(),
+    )
 )
 
 Named = tuple[str, str]
 """A snapshot's digest and that of its base."""
+
+RankedFrom = Snapshot | Front
+"""A snapshot whole, or what a web process knows of one that shards hold."""
 
 
 class Serving:
@@ -45,12 +59,15 @@ class Serving:
         cell: whose feed it is.
     """
 
+    asks_others = False
+    """Whether other processes are asked, and waited for, with each request."""
+
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._looked_at = 0.0
-        self._snapshot: Snapshot | None = None
+        self._snapshot: RankedFrom | None = None
         self._policy: RankingPolicy | None = None
         self._newest: object = None
         self._wanted: list[Named] = []
@@ -59,7 +76,20 @@ class Serving:
         self._loaded: OrderedDict[str, Snapshot] = OrderedDict()
         self._unreadable: dict[str, float] = {}
 
-    def current(self) -> tuple[Snapshot, RankingPolicy]:
+    def rank(self, snapshot: RankedFrom, policy: RankingPolicy, inputs: SlateInputs) -> Ranked:
+        """Rank a request; see `pipeline.rank`."""
+        return pipeline.rank(whole(snapshot), policy, inputs)
+
+    def features_of(
+        self, snapshot: RankedFrom, policy: RankingPolicy, inputs: SlateInputs, most: int
+    ) -> Best:
+        """What a ranker by others is asked with; see `pipeline.features_of`."""
+        return pipeline.features_of(whole(snapshot), policy, inputs, most)
+
+    def close(self) -> None:
+        """End what it holds open."""
+
+    def current(self) -> tuple[RankedFrom, RankingPolicy]:
         """Return what to rank with.
 
         Raises:
@@ -92,19 +122,17 @@ class Serving:
             raise _not_ready()
         return self._wanted[0][0], self._policy.digest
 
-    def load(self, digest: str) -> Snapshot:
+    def load(self, digest: str) -> RankedFrom:
         """Return a snapshot that has been published, whether it serves or not; it may take a while.
 
         Raises:
-            Problem: 404, none of this digest was published or its bytes are gone.
+            Problem: 404, none of this digest was published or its bytes are gone; 410, it is kept no longer.
             SnapshotError: its bytes were altered.
         """
         if self._snapshot is not None and self._snapshot.digest == digest:
             return self._snapshot
         with self._cell.database.read() as session:
-            base = session.scalar(select(SnapshotRow.base).where(SnapshotRow.digest == digest).limit(1))
-        if base is None:
-            raise not_found("snapshot")
+            base = snapshot_files.published_base(session, digest)
         with self._loading:
             return self._read(digest, base)
 
@@ -117,10 +145,10 @@ class Serving:
 
     def _look(self) -> None:
         """Learn which snapshots and which policy stand in the ledger, the newest first."""
+        newest = _NEWEST.one(self._cell.database)
+        if newest == self._newest:
+            return
         with self._cell.database.read() as session:
-            newest = session.execute(_NEWEST).one()
-            if newest == self._newest:
-                return
             policies = session.execute(
                 select(RankingPolicyRow.digest, RankingPolicyRow.body, RankingPolicyRow.leaf)
                 .order_by(RankingPolicyRow.number.desc())
@@ -187,6 +215,11 @@ class Serving:
                 return named
         return None
 
+    def _put_aside(self, digest: str, error: BaseException) -> None:
+        """Leave a snapshot alone for a while: the last good one serves on; an altered file never does."""
+        _log.error("a snapshot cannot be read", error, digest=digest)
+        self._unreadable[digest] = time.monotonic() + _TRY_AGAIN_SECONDS
+
     def _is_small(self, named: Named) -> bool:
         digest, base = named
         try:
@@ -207,9 +240,7 @@ class Serving:
                 try:
                     self._snapshot = self._read(*wanted)
                 except UNREADABLE as error:
-                    # The last good one serves on; an altered file is never ranked from.
-                    _log.error("a snapshot cannot be read", error, digest=wanted[0])
-                    self._unreadable[wanted[0]] = time.monotonic() + _TRY_AGAIN_SECONDS
+                    self._put_aside(wanted[0], error)
         finally:
             self._loading.release()
 
@@ -231,6 +262,13 @@ class Serving:
                 while len(kinds) > most:
                     kinds.popitem(last=False)
         return found
+
+
+def whole(snapshot: RankedFrom) -> Snapshot:
+    """The snapshot itself; what shards hold is not ranked here."""
+    if not isinstance(snapshot, Snapshot):
+        raise TypeError("a snapshot that shards hold is ranked by asking them")
+    return snapshot
 
 
 def _not_ready() -> Problem:

@@ -9,14 +9,24 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
-from lightwell.base.errors import Problem
+from sqlalchemy import select
+
+from lightwell.base.db import ReadSession
+from lightwell.base.errors import Problem, not_found
+from lightwell.base.labels import declare_prefix
 from lightwell.base.settings import MIB
+from lightwell.product.feed.models import SnapshotRow
 from lightwell.recommender import live
 from lightwell.recommender.snapshot import Snapshot, SnapshotError
 from lightwell.residency.cell import Cell
+
+# Learned from behaviour, about no one person: it stays at home.
+declare_prefix("models", "system.operations", "interop")
+declare_prefix("updates", "system.operations", "interop")
 
 SMALL_BYTES: Final = 8 * MIB
 """Up to this size a snapshot is read as it is: sooner done than a thread is woken."""
@@ -40,6 +50,23 @@ def update_key(digest: str) -> str:
 def key_of(digest: str, base: str) -> str:
     """Where the bytes of a snapshot of this digest and base lie."""
     return model_key(digest) if digest == base else update_key(digest)
+
+
+def published_base(session: ReadSession, digest: str) -> str:
+    """Return the base of a snapshot that was published: its own digest, if it is one.
+
+    Raises:
+        Problem: 404, none of this digest was published; 410, its bytes are kept no longer.
+    """
+    published = select(SnapshotRow).where(SnapshotRow.digest == digest)
+    row = session.scalar(published.order_by(SnapshotRow.number.desc()).limit(1))
+    if row is None:
+        raise not_found("snapshot")
+    if row.dropped_at is not None:
+        day = datetime.fromtimestamp(row.dropped_at / 1000, UTC).date()
+        detail = f"This snapshot is kept no longer: no slate could need it when it was deleted on {day}."
+        raise Problem(410, "snapshot-not-kept", detail)
+    return row.base
 
 
 @dataclass(frozen=True, eq=False)

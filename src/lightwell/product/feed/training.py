@@ -14,6 +14,7 @@ from lightwell.recommender.features import FEATURES
 from lightwell.recommender.fit.items import GraphSettings
 from lightwell.recommender.fit.model import Model, ModelSettings, fit_model
 from lightwell.recommender.fit.past import Past
+from lightwell.recommender.fit.spread import Spread, in_turn
 from lightwell.recommender.graph import Graph
 from lightwell.recommender.happened import EVENT, KINDS, Events
 from lightwell.recommender.ranker import Ranker
@@ -72,7 +73,12 @@ class TrainingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 def train(
-    facts: Sequence[VideoFact], events: Events, settings: TrainingSettings, minute: int, out: Path
+    facts: Sequence[VideoFact],
+    events: Events,
+    settings: TrainingSettings,
+    minute: int,
+    out: Path,
+    spread: Spread = in_turn,
 ) -> Trained:
     """Train, and write the base snapshot to `out`; the same arguments give the same bytes.
 
@@ -82,9 +88,10 @@ def train(
         settings: named in the manifest by digest.
         minute: whole minutes since 1970 at which the counters stand.
         out: the file to write.
+        spread: works on parts of the fit; it changes no byte.
     """
     facts = sorted(facts, key=lambda fact: fact.id)
-    model = _fit(facts, events, settings, minute)
+    model = _fit(facts, events, settings, minute, spread)
     digest = hashlib.sha256()
     pieces = build_base(
         facts, events, settings.counts, minute,
@@ -134,7 +141,9 @@ def training_code() -> str:
     return code_digest({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")})
 
 
-def _fit(facts: Sequence[VideoFact], events: Events, settings: TrainingSettings, minute: int) -> Model:
+def _fit(
+    facts: Sequence[VideoFact], events: Events, settings: TrainingSettings, minute: int, spread: Spread
+) -> Model:
     ids = np.array([int(fact.id, 16) for fact in facts], dtype=np.uint64)
     there, at = known(events, ids, minute)
 
@@ -147,7 +156,11 @@ def _fit(facts: Sequence[VideoFact], events: Events, settings: TrainingSettings,
         return Snapshot.from_bytes(b"".join(pieces))
 
     past = Past.of(ids, there, at)
-    return fit_model(past, minute + 1, settings.model, snapshot_at, lambda _what, _done, _total: None)
+    return fit_model(past, minute + 1, settings.model, snapshot_at, _untold, spread)
+
+
+def _untold(_what: str, _done: int, _total: int) -> None:
+    """Nobody watches the progress of a training in a cell."""
 
 
 def _metrics(events: Events, out: Path) -> dict[str, Any]:

@@ -13,17 +13,28 @@ from lightwell.product.feed.models import SnapshotRow
 from lightwell.product.feed.snapshot_files import UNREADABLE, model_key
 from lightwell.product.feed.training import Trained
 from lightwell.product.feed.training_models import ModelHoldRow, ModelRow
+from lightwell.product.feed.training_people import (
+    NOBODY,
+    Accounts,
+    holds_erased,
+    is_remembered,
+    mark_models_of_erased,
+    remember_people,
+)
 from lightwell.residency.cell import Cell
 from lightwell.wire.entries import SnapshotPublished
 
 
-def deploy_model(cell: Cell, made: Trained, file: Path) -> None:
+def deploy_model(cell: Cell, made: Trained, file: Path, people: Accounts = NOBODY) -> None:
     """Keep a trained model and let it serve, once its entry stands in the ledger.
+
+    A model that people have gone back to stays instead, unless it learned from somebody erased since.
 
     Args:
         cell: whose model it is.
         made: as `training.train` returned it.
         file: its base snapshot; the caller removes it.
+        people: the accounts whose events it was trained from.
     """
     cell.objects.put_file(model_key(made.snapshot), file)
     cell.objects.put(model_key(made.snapshot, "card.md"), made.card)
@@ -41,8 +52,16 @@ def deploy_model(cell: Cell, made: Trained, file: Path) -> None:
                 created_at=now_ms(),
             )
             session.add(row)
-        if held_model(session) is None:
-            _publish_model(session, row)
+        # The same bytes again, of the people who are here now: whoever was erased left no trace in them.
+        row.erased_at = None
+        session.flush()
+        remember_people(session, made.snapshot, people)
+        mark_models_of_erased(session)
+        held = held_model(session)
+        if held is None or holds_erased(session, held):
+            leaf = _publish_model(session, row)
+            if held is not None:
+                session.add(ModelHoldRow(digest="", leaf=leaf, created_at=now_ms()))
 
 
 def deploy_update(
@@ -87,39 +106,50 @@ def roll_back(cell: Cell, digest: str | None = None) -> str:
 
     Args:
         cell: whose model it is.
-        digest: of the model, or how it begins; the one before the newest that served if not given.
+        digest: of the model, or how it begins; if not given, the last one before the one that serves, or
+            before that, which may serve again.
 
     Returns:
         The digest of the model.
 
     Raises:
-        Problem: 404, there is no such model; 409, its bytes are gone or altered, or several begin so.
+        Problem: 404, there is no such model; 409, its bytes are gone or altered, several begin so, somebody
+            it learned from has been erased since, or it is too old to tell.
     """
+    with cell.database.write() as session:
+        mark_models_of_erased(session)
     with cell.database.read() as session:
         row = _find(session, digest)
+        _refuse_forgotten(session, row)
     try:
         snapshot_files.open_base(cell, row.digest)
     except UNREADABLE as error:
         raise Problem(409, "model-unreadable", f"Model {row.digest:.12} cannot be read: {error}.") from error
     with cell.database.write() as session:
+        # Once more, in the transaction that lets it serve: reading its bytes takes a while.
+        mark_models_of_erased(session)
+        _refuse_forgotten(session, row)
         leaf = _publish_model(session, row)
         session.add(ModelHoldRow(digest=row.digest, leaf=leaf, created_at=now_ms()))
     return row.digest
 
 
 def let_go(cell: Cell) -> str:
-    """End what `roll_back` began: the newest model serves again, and new ones after it.
+    """End what `roll_back` began: the newest model that may serves again, and new ones after it.
 
     Returns:
-        The digest of the newest model.
+        The digest of that model.
 
     Raises:
-        Problem: 409, no model is held.
+        Problem: 409, no model is held, or no model may serve.
     """
     with cell.database.write() as session:
         if held_model(session) is None:
             raise Problem(409, "no-model-held", "No model is held; the newest one serves.")
-        row = models(session)[0]
+        mark_models_of_erased(session)
+        known = models(session)
+        row = next((one for one in known if one.erased_at is None), known[0])
+        _refuse_forgotten(session, row)
         leaf = _publish_model(session, row)
         session.add(ModelHoldRow(digest="", leaf=leaf, created_at=now_ms()))
         return row.digest
@@ -134,10 +164,22 @@ def _find(session: ReadSession, digest: str | None) -> ModelRow:
     else:
         serving = newest_base(session)
         older = [at + 1 for at, row in enumerate(known) if row.digest == serving]
-        found = known[older[0] : older[0] + 1] if older else []
+        found = known[older[0] :] if older else []
+        found = [row for row in found if row.erased_at is None][:1] or found[:1]
     if not found:
         raise not_found("model" if digest else "model before the one that serves")
     return found[0]
+
+
+def _refuse_forgotten(session: ReadSession, row: ModelRow) -> None:
+    """Refuse a model in which somebody who was erased lives on, or of which nobody can say that none does."""
+    name = f"Model {row.digest:.12}"
+    if holds_erased(session, row.digest):
+        why = "learned from somebody who has been erased since"
+        raise Problem(409, "model-of-erased", f"{name} {why}; it may not serve again.")
+    if not is_remembered(session, row.digest):
+        why = "is too old: whom it learned from is not kept any more"
+        raise Problem(409, "model-too-old", f"{name} {why}; it may not serve again.")
 
 
 def _publish_model(session: WriteSession, row: ModelRow) -> bytes:

@@ -1,15 +1,13 @@
 """Trains in a process of its own, so that a long training takes neither the worker's lock nor its memory.
 
 The child opens no store and holds no key: facts and events come in through its standard input, and what it
-leaves is one file. Ended at any point, it leaves nothing that anybody reads.
+leaves is one file, and sealed results of finished parts that only who started it can let another go on from.
 """
 
 import contextlib
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final, cast
@@ -18,6 +16,7 @@ import msgspec
 import numpy as np
 
 from lightwell.product.feed.training import Trained, TrainingSettings, train
+from lightwell.product.feed.training_parts import AT_ONCE, Keeping, SideBySide, end_with
 from lightwell.recommender.catalogue import VideoFact
 from lightwell.recommender.happened import EVENT, Events
 from lightwell.residency.doors import Doors
@@ -35,6 +34,8 @@ class _Job(msgspec.Struct):
     minute: int
     out: str
     events: int
+    keeping: Keeping | None
+    at_once: int
 
 
 class TrainingProcess:
@@ -42,13 +43,26 @@ class TrainingProcess:
 
     Args:
         facts, events, settings, minute, out: as `training.train`.
+        keeping: where results of parts are kept; with those of an earlier try with the same arguments, it
+            goes on from there. None keeps nothing.
+        at_once: parts worked on at the same time; the model is the same however many.
     """
 
     def __init__(
-        self, facts: Sequence[VideoFact], events: Events, settings: TrainingSettings, minute: int, out: Path
+        self,
+        facts: Sequence[VideoFact],
+        events: Events,
+        settings: TrainingSettings,
+        minute: int,
+        out: Path,
+        *,
+        keeping: Keeping | None = None,
+        at_once: int = AT_ONCE,
     ) -> None:
         self.out = out
-        job = msgspec.msgpack.encode(_Job(list(facts), settings, minute, str(out), events.size))
+        job = msgspec.msgpack.encode(
+            _Job(list(facts), settings, minute, str(out), events.size, keeping, at_once)
+        )
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         self._child = subprocess.Popen(
             [sys.executable, "-m", "lightwell.product.feed.training_process"],
@@ -91,22 +105,16 @@ def _read(stream: IO[bytes], size: int) -> bytes:
     return found
 
 
-def _end_with(parent: int) -> None:
-    """End when the process that wants the model has: nobody else would."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
 def main() -> None:
     """Train what standard input says; write the result to standard output."""
     os.nice(_NICE)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with(os.getppid())
     Doors("trainer", []).install()
     stream = sys.stdin.buffer
     job = msgspec.msgpack.decode(_read(stream, int.from_bytes(_read(stream, 8), "little")), type=_Job)
     events = np.frombuffer(_read(stream, job.events * EVENT.itemsize), dtype=EVENT)
-    made = train(job.facts, events, job.settings, job.minute, Path(job.out))
+    spread = SideBySide(job.keeping, job.at_once)
+    made = train(job.facts, events, job.settings, job.minute, Path(job.out), spread)
     sys.stdout.buffer.write(msgspec.msgpack.encode(made))
     sys.stdout.buffer.flush()
 

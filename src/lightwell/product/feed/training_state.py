@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from lightwell.base.db import ReadSession
+from lightwell.base.labels import declare_cache
 from lightwell.product import social, videos
 from lightwell.product.social.state import StoredEvent
 from lightwell.product.videos import PublishedVideo
@@ -22,6 +23,8 @@ from lightwell.recommender.snapshot import Snapshot, search
 from lightwell.recommender.train import TrainSettings
 from lightwell.residency.cell import Cell
 from lightwell.residency.keys_models import AccountKey
+
+declare_cache("feed.training_state", "events since the last model", "user.behavior", "protected")
 
 _BATCH: Final = 5_000
 _HOUR_MS: Final = 3_600_000
@@ -231,4 +234,6 @@ def _fact(row: PublishedVideo) -> VideoFact:
         second=row.published_at % _HOUR_MS // 1000,
         region=row.origin_cell,
         duration=row.duration_ms,
+        adult=row.adult,
+        regions=row.regions,
     )

@@ -1,5 +1,6 @@
 """HTTP of the feed: a slate with its proof, one's own slates again, whole, and why each video is in them."""
 
+import re
 from typing import Any, Final, get_args
 from urllib.parse import parse_qsl
 
@@ -19,12 +20,13 @@ from lightwell.recommender.record import Tab
 from lightwell.residency.cell import Cell
 
 _LEAF_BYTES: Final = 32
+_NONCE: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 _TABS: Final[dict[str, Tab]] = {tab: tab for tab in get_args(Tab)}
 
 
 @asgi("/api/feed", copy_scope=False)
 async def read_feed(scope: HTTPScope, receive: Receive, send: Send) -> None:
-    """Answer the signed-in viewer's next slate: `tab`, and `k` from 1 to 30 (10 unless told).
+    """Answer the signed-in viewer's next slate: `tab`, `k` from 1 to 30 (10 unless told), and a `nonce`.
 
     Written against ASGI itself: a framework's work for each request would cost as much as all the feed's.
     """
@@ -32,8 +34,8 @@ async def read_feed(scope: HTTPScope, receive: Receive, send: Send) -> None:
         raise MethodNotAllowedException(headers={"allow": "GET"})
     state = scope["litestar_app"].state
     account = await signed_in(state.cell, scope)
-    tab, k = _asked(scope["query_string"])
-    await answer_json(send, 200, await state.feed.answer(account, tab, k))
+    tab, k, nonce = _asked(scope["query_string"])
+    await answer_json(send, 200, await state.feed.answer(account, tab, k, nonce))
 
 
 @get("/api/slates/{leaf:str}")
@@ -55,8 +57,8 @@ def read_reasons(leaf: str, cell: Cell, feed: Feed, account: Account) -> dict[st
         return reasons_of(feed.serving, session, record)
 
 
-def _asked(query: bytes) -> tuple[Tab, int]:
-    """Read which tab and how many; anything else in the query means nothing here."""
+def _asked(query: bytes) -> tuple[Tab, int, str]:
+    """Read which tab, how many and the viewer's nonce; anything else in the query means nothing here."""
     asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
     tab = _TABS.get(asked.get("tab", "for_you"))
     if tab is None:
@@ -65,7 +67,10 @@ def _asked(query: bytes) -> tuple[Tab, int]:
     k = int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0
     if not 1 <= k <= MAX_SLATE:
         raise _unusable("k", f"must be a whole number from 1 to {MAX_SLATE}")
-    return tab, k
+    nonce = asked.get("nonce", "")
+    if nonce and not _NONCE(nonce):
+        raise _unusable("nonce", "must be 32 hex characters: 16 random bytes")
+    return tab, k, nonce
 
 
 def _unusable(key: str, message: str) -> Problem:

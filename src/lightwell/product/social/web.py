@@ -89,6 +89,7 @@ def read_viewer_state(cell: Cell, account: Account) -> dict[str, Any]:
         "blocked": list(state.blocked),
         "muted": list(state.muted),
         "without_profiling": state.without_profiling,
+        "adult": account.adult,
     }
 
 

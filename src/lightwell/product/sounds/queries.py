@@ -6,7 +6,10 @@ from sqlalchemy import select
 
 from lightwell.base.db import ReadSession
 from lightwell.base.errors import not_found
+from lightwell.base.labels import declare_prefix
 from lightwell.product.sounds.models import SoundRow
+
+declare_prefix("sounds", "user.content.public", "public")
 
 
 def all_sounds(session: ReadSession) -> list[SoundRow]:

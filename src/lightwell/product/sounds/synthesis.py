@@ -9,6 +9,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lightwell.base.labels import declare_cache
+
+declare_cache("sounds.synthesis", "tables of waves", "system.operations", "public")
+
 Samples = NDArray[np.float32]
 
 RATE = 44_100

@@ -1,7 +1,14 @@
 """Videos: resumable uploads, rendering in a sandbox, publication, and the files viewers stream."""
 
+from lightwell.product.videos.audience import may_watch, require_may_watch
 from lightwell.product.videos.messages import PublicVideo, media_keys, public_video
-from lightwell.product.videos.models import UploadPartRow, UploadRow, VideoCountRow, VideoRow
+from lightwell.product.videos.models import (
+    UploadPartRow,
+    UploadRow,
+    VideoCountRow,
+    VideoRow,
+    WithdrawnVideoRow,
+)
 from lightwell.product.videos.queries import (
     Counts,
     PublishedVideo,
@@ -18,6 +25,7 @@ from lightwell.product.videos.queries import (
     views,
 )
 from lightwell.product.videos.service import count, receive_foreign
+from lightwell.product.videos.withdrawals import withdraw, withdrawals_for_replay
 
 __all__ = [
     "Counts",
@@ -27,11 +35,13 @@ __all__ = [
     "UploadRow",
     "VideoCountRow",
     "VideoRow",
+    "WithdrawnVideoRow",
     "by_creator",
     "count",
     "count_published",
     "counts",
     "every_published",
+    "may_watch",
     "media_keys",
     "newest",
     "played",
@@ -40,6 +50,9 @@ __all__ = [
     "published_here",
     "published_since",
     "receive_foreign",
+    "require_may_watch",
     "view",
     "views",
+    "withdraw",
+    "withdrawals_for_replay",
 ]

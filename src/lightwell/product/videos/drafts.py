@@ -23,7 +23,10 @@ _HASHTAG = re.compile(r"#(\w{1,30})")
 
 
 class NewVideo(msgspec.Struct, forbid_unknown_fields=True):
-    """What its maker says of a new video; volumes 0..100, `sound_offset_ms` into the chosen sound."""
+    """What its maker says of a new video; volumes 0..100, `sound_offset_ms` into the chosen sound.
+
+    `adult`: only adults may see it. `regions`: where it may be shown; none for everywhere.
+    """
 
     upload_id: str
     caption: str = ""
@@ -32,6 +35,8 @@ class NewVideo(msgspec.Struct, forbid_unknown_fields=True):
     sound_volume: int = 100
     original_volume: int = 100
     publish: bool = True
+    adult: bool = False
+    regions: list[str] = []
 
 
 class Draft(msgspec.Struct):
@@ -43,6 +48,11 @@ class Draft(msgspec.Struct):
     sound_offset_ms: int
     sound_volume: int
     original_volume: int
+    adult: bool = False
+    regions: list[str] = []
+
+
+_decode_draft = msgspec.json.Decoder(Draft).decode
 
 
 def begin(cell: Cell, account: Account, wanted: NewVideo) -> VideoRow:
@@ -55,6 +65,7 @@ def begin(cell: Cell, account: Account, wanted: NewVideo) -> VideoRow:
             usable, or the file is no video.
     """
     caption, hashtags = _check(wanted)
+    regions = _check_regions(cell, wanted.regions)
     try:
         with cell.database.write() as session:
             require_allowed(session, "uploads")
@@ -63,7 +74,8 @@ def begin(cell: Cell, account: Account, wanted: NewVideo) -> VideoRow:
                 return known
             upload = uploads.find(session, wanted.upload_id, account.account_id)
             _check_upload(cell, session, upload)
-            row = _row(cell, session, account, wanted, Draft(caption, hashtags, *_sound(session, wanted)))
+            said = Draft(caption, hashtags, *_sound(session, wanted), wanted.adult, regions)
+            row = _row(cell, session, account, wanted, said)
             session.add(row)
             return row
     except Problem as problem:
@@ -115,6 +127,16 @@ def _check(wanted: NewVideo) -> tuple[str, list[str]]:
     return caption, hashtags[:MAX_HASHTAGS]
 
 
+def _check_regions(cell: Cell, wanted: list[str]) -> list[str]:
+    """Return the regions in their one order; naming all of them is naming none."""
+    known = {region.id for region in cell.agreement.regions}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        detail = f"The agreement has no region {unknown[0][:40]!r}; it has {', '.join(sorted(known))}."
+        raise Problem(422, "unusable-field", detail, field="regions")
+    return sorted(set(wanted)) if set(wanted) != known else []
+
+
 def _sound(session: ReadSession, wanted: NewVideo) -> tuple[str | None, int, int, int]:
     if wanted.sound_id is None:
         return None, 0, 0, wanted.original_volume
@@ -142,4 +164,4 @@ def open_draft(cell: Cell, session: ReadSession, permit: Permit, row: VideoRow) 
     if row.draft is None or row.account_id is None:
         raise ValueError("only an unpublished video of this cell has a draft")
     plain = cell.vault.unseal(permit, session, row.account_id, "videos", "draft", row.video_id, row.draft)
-    return msgspec.json.decode(plain, type=Draft)
+    return _decode_draft(plain)

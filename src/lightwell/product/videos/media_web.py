@@ -13,6 +13,7 @@ from lightwell.base.errors import not_found
 from lightwell.base.threads import in_thread
 from lightwell.product.accounts.queries import Account
 from lightwell.product.videos import queries, sealed_media
+from lightwell.product.videos.audience import require_may_watch
 from lightwell.product.videos.media import FILES
 from lightwell.product.videos.models import VideoRow
 from lightwell.residency.cell import Cell
@@ -38,7 +39,11 @@ def read_media(
         row = queries.get(session, video_id, account_id)
     if name not in FILES or row.status not in ("published", "ready"):
         raise not_found("file")
-    caching = _FOREVER if row.status == "published" else "private, no-store"
+    if account_id is None or row.account_id != account_id:
+        require_may_watch(cell, maybe_account, row)
+    # What not everybody may see is kept by no cache that might show it to the next.
+    for_everybody = row.status == "published" and not row.adult and not row.regions
+    caching = _FOREVER if for_everybody else "private, no-store"
     facts = row.media[name]
     answer = byte_ranges.answer_to(request.headers, int(facts["size"]), facts["sha256"], caching)
     if answer.status == 304:

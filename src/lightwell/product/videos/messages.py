@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from lightwell.product.videos.media import FILES
 from lightwell.product.videos.models import VideoRow
@@ -14,7 +14,10 @@ _LAST_MS = 2**53 - 1
 
 
 class PublicVideo(Message, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One published video; `media` maps the names of its files to their sha256, times in milliseconds."""
+    """One published video; `media` maps the names of its files to their sha256, times in milliseconds.
+
+    `adult`: only adults may see it. `regions`: where it may be shown; none for everywhere.
+    """
 
     flow: ClassVar[str] = "public-video"
 
@@ -33,6 +36,11 @@ class PublicVideo(Message, frozen=True, kw_only=True, forbid_unknown_fields=True
     width: Annotated[int, Meta(ge=1, le=4096, extra=_SYSTEM)]
     height: Annotated[int, Meta(ge=1, le=4096, extra=_SYSTEM)]
     published_at: Annotated[int, Meta(ge=0, le=_LAST_MS, extra=_SYSTEM)]
+    adult: Annotated[bool, Meta(extra=_PUBLIC)] = False
+    regions: Annotated[
+        list[Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,40}\Z", max_length=40)]],
+        Meta(max_length=50, extra=_PUBLIC),
+    ] = field(default_factory=list)
     media: Annotated[
         dict[
             Annotated[str, Meta(pattern=r"\A(540\.mp4|720\.mp4|poster\.jpg)\Z", max_length=10)],
@@ -63,6 +71,8 @@ def public_video(row: VideoRow) -> PublicVideo:
         width=row.width,
         height=row.height,
         published_at=row.published_at,
+        adult=row.adult,
+        regions=row.regions,
         media={name: row.media[name]["sha256"] for name in FILES},
     )
 

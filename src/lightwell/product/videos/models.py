@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Integer, String
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lightwell.base.db import Model
@@ -48,10 +48,13 @@ class VideoRow(Model):
 
     `status` is `processing`, `ready`, `published` or `refused`. Until it is published, what its maker
     wrote lies in `draft`, sealed, and the public columns are empty. `media` maps a file's name to its
-    `size` and `sha256`. Only the worker moves a row out of `processing`.
+    `size` and `sha256`. `adult` says that only adults may see it, `regions` where it may be shown, none for
+    everywhere. Only the worker moves a row out of `processing`.
     """
 
     __tablename__ = "videos"
+    # With an index on each, an embedded database may walk all that is published to find the newest of it.
+    __table_args__ = (Index("videos_by_time", "status", "published_at"),)
 
     video_id: Mapped[str] = mapped_column(String(16), primary_key=True, info=label("system", "public"))
     account_id: Mapped[str | None] = mapped_column(
@@ -60,7 +63,7 @@ class VideoRow(Model):
     upload_id: Mapped[str | None] = mapped_column(
         String(16), unique=True, info=label("system.operations", "interop")
     )
-    status: Mapped[str] = mapped_column(String(12), index=True, info=label("system.operations", "interop"))
+    status: Mapped[str] = mapped_column(String(12), info=label("system.operations", "interop"))
     publish: Mapped[bool] = mapped_column(Boolean, info=label("system.operations", "interop"))
     problem_title: Mapped[str | None] = mapped_column(String(80), info=label("system.operations", "interop"))
     problem_detail: Mapped[str | None] = mapped_column(
@@ -85,8 +88,12 @@ class VideoRow(Model):
     duration_ms: Mapped[int] = mapped_column(Integer, default=0, info=label("system", "public"))
     width: Mapped[int] = mapped_column(Integer, default=0, info=label("system", "public"))
     height: Mapped[int] = mapped_column(Integer, default=0, info=label("system", "public"))
+    adult: Mapped[bool] = mapped_column(Boolean, default=False, info=label("user.content.public", "public"))
+    regions: Mapped[list[str]] = mapped_column(
+        JSON, default=list, info=label("user.content.public", "public")
+    )
     media: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, info=label("system", "public"))
-    published_at: Mapped[int | None] = mapped_column(BigInteger, index=True, info=label("system", "public"))
+    published_at: Mapped[int | None] = mapped_column(BigInteger, info=label("system", "public"))
 
 
 class VideoCountRow(Model):
@@ -102,3 +109,15 @@ class VideoCountRow(Model):
     views: Mapped[int] = mapped_column(BigInteger, default=0, info=label("system", "public"))
     likes: Mapped[int] = mapped_column(BigInteger, default=0, info=label("system", "public"))
     shares: Mapped[int] = mapped_column(BigInteger, default=0, info=label("system", "public"))
+
+
+class WithdrawnVideoRow(Model):
+    """What opens the entry of a withdrawal: all that is kept of a video that was published and taken back."""
+
+    __tablename__ = "withdrawn_videos"
+
+    video_id: Mapped[str] = mapped_column(String(16), primary_key=True, info=label("system", "public"))
+    commitment: Mapped[bytes] = mapped_column(
+        LargeBinary, unique=True, info=label("system.operations", "public")
+    )
+    opening: Mapped[bytes] = mapped_column(LargeBinary, info=label("system.operations", "interop"))

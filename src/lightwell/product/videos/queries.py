@@ -14,7 +14,10 @@ _IN_AT_MOST = 500
 
 
 class PublishedVideo(msgspec.Struct, frozen=True):
-    """What is publicly known of a published video; `published_at` in milliseconds since the epoch."""
+    """What is publicly known of a published video; `published_at` in milliseconds since the epoch.
+
+    `adult`: only adults may see it. `regions`: where it may be shown; none for everywhere.
+    """
 
     video_id: str
     origin_cell: str
@@ -29,6 +32,8 @@ class PublishedVideo(msgspec.Struct, frozen=True):
     width: int
     height: int
     published_at: int
+    adult: bool
+    regions: list[str]
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -239,6 +244,8 @@ def view(fact: PublishedVideo, counted: Counts = _NO_COUNTS) -> dict[str, Any]:
         "width": fact.width,
         "height": fact.height,
         "published_at": fact.published_at,
+        "adult": fact.adult,
+        "regions": fact.regions,
         "counts": msgspec.structs.asdict(counted),
         "media": media_urls(fact.video_id),
     }

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete
 
 from lightwell.base.clock import minute_s, now_ms
 from lightwell.base.db import ReadSession, WriteSession
-from lightwell.base.errors import Problem
+from lightwell.base.errors import Problem, not_found
+from lightwell.base.labels import declare_prefix
 from lightwell.ledger.queue import enqueue
 from lightwell.product.accounts.queries import Account
 from lightwell.product.sounds import queries as sound_queries
@@ -19,12 +19,15 @@ from lightwell.product.videos.drafts import open_draft
 from lightwell.product.videos.media import FILES
 from lightwell.product.videos.messages import PublicVideo
 from lightwell.product.videos.models import VideoCountRow, VideoRow
+from lightwell.product.videos.withdrawals import withdraw
 from lightwell.residency.cell import Cell
 from lightwell.residency.in_force import require_allowed
 from lightwell.residency.messages import Message
-from lightwell.wire import canonical
+from lightwell.wire import canonical, shapes
 from lightwell.wire.commitment import commit
 from lightwell.wire.entries import VideoPublished
+
+declare_prefix("videos", "user.content.public", "public")
 
 _COUNT = (
     "UPDATE video_counts SET views = views + ?, likes = likes + ?, shares = shares + ? WHERE video_id = ?"
@@ -45,6 +48,9 @@ class Outcome(msgspec.Struct, frozen=True):
     sealed: bool = False
     problem_title: str = ""
     problem_detail: str = ""
+
+
+shapes.settle(Outcome)
 
 
 def settle(cell: Cell, video_id: str, outcome: Outcome) -> str:
@@ -95,6 +101,7 @@ def _publish_row(cell: Cell, session: WriteSession, row: VideoRow) -> None:
         raise ValueError("a video of another cell is published there")
     draft = open_draft(cell, session, sealed_media.permit_for_media(cell, row.account_id), row)
     row.caption, row.hashtags, row.draft = draft.caption, draft.hashtags, None
+    row.adult, row.regions = draft.adult, draft.regions
     if draft.sound_id is not None and draft.sound_volume > 0:
         sound = sound_queries.get(session, draft.sound_id)
         row.sound_id, row.sound_title, row.sound_artist = sound.sound_id, sound.title, sound.artist
@@ -107,12 +114,14 @@ def _publish_row(cell: Cell, session: WriteSession, row: VideoRow) -> None:
 
 
 def publication_digest(row: VideoRow) -> bytes:
-    """Return the SHA-256 of what a `VideoPublished` entry commits to: who published what, in which words."""
+    """Return the SHA-256 of what a `VideoPublished` entry commits to: who published what, and for whom."""
     facts = {
+        "adult": row.adult,
         "caption": row.caption,
         "creator": f"{row.origin_cell}:{row.creator_handle}",
         "media": {name: row.media[name]["sha256"] for name in FILES},
         "published_at": row.published_at,
+        "regions": row.regions,
         "video": row.video_id,
     }
     return hashlib.sha256(canonical.encode(facts)).digest()
@@ -160,18 +169,21 @@ def _unseal_files(cell: Cell, session: ReadSession, row: VideoRow) -> None:
 
 
 def remove(cell: Cell, account: Account, video_id: str) -> None:
-    """Remove one's own video of any status, with its files.
+    """Remove one's own video of any status, with its files; that a published one goes is an entry.
 
     Raises:
         Problem: 404, 403 as `queries.own`.
     """
     with cell.database.write() as session:
-        row = queries.own(session, video_id, account.account_id)
+        queries.own(session, video_id, account.account_id)
+        # It may be published at this moment: what goes without its entry looks like what was only hidden.
+        row = session.get(VideoRow, video_id, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise not_found("video")
         upload_id = row.upload_id
         if upload_id is not None:
             uploads.forget(session, upload_id)
-        session.execute(delete(VideoCountRow).where(VideoCountRow.video_id == video_id))
-        session.delete(row)
+        withdraw(session, row)
     cell.objects.delete_prefix(f"videos/{video_id}")
     sealed_media.delete_draft(cell, video_id)
     if upload_id is not None:
@@ -202,10 +214,11 @@ def own_view(cell: Cell, session: ReadSession, row: VideoRow) -> dict[str, Any]:
     """
     if row.status == "published":
         return queries.views(session, [row.video_id])[row.video_id]
-    caption, hashtags = "", list[str]()
+    caption, hashtags, adult, regions = "", list[str](), False, list[str]()
     if row.draft is not None and row.account_id is not None:
         draft = open_draft(cell, session, sealed_media.permit_for_owner(cell, row.account_id), row)
         caption, hashtags = draft.caption, draft.hashtags
+        adult, regions = draft.adult, draft.regions
     problem = None
     if row.problem_title is not None:
         problem = {"title": row.problem_title, "detail": row.problem_detail}
@@ -221,6 +234,8 @@ def own_view(cell: Cell, session: ReadSession, row: VideoRow) -> dict[str, Any]:
         "width": row.width,
         "height": row.height,
         "published_at": None,
+        "adult": adult,
+        "regions": regions,
         "counts": {"views": 0, "likes": 0, "shares": 0},
         "media": queries.media_urls(row.video_id) if row.status == "ready" else None,
     }
@@ -266,6 +281,8 @@ def receive_foreign(session: WriteSession, cell: Cell, message: Message, media: 
             duration_ms=message.duration_ms,
             width=message.width,
             height=message.height,
+            adult=message.adult,
+            regions=message.regions,
             media=facts,
             published_at=message.published_at,
         )

@@ -8,6 +8,7 @@ import msgspec
 from dbos import DBOS, SetWorkflowID
 
 from lightwell.base import confine, jobs
+from lightwell.base.labels import make_label
 from lightwell.base.telemetry import log
 from lightwell.product.videos import queries, rendering, service, uploads
 from lightwell.residency.cell import Cell
@@ -35,18 +36,22 @@ def _cell() -> Cell:
     return _here.cell
 
 
-@DBOS.step(retries_allowed=True, max_attempts=_ATTEMPTS, interval_seconds=0.5)
+# Sizes, lengths and digests of a file that may still be a draft: about the machinery, and told to nobody.
+_FACTS: Final = make_label("system.operations", "interop")
+
+
+@jobs.step(_ATTEMPTS, video_id=_FACTS, returns=_FACTS)
 def _render(video_id: str) -> dict[str, Any] | None:
     outcome = rendering.render(_cell(), video_id)
     return None if outcome is None else msgspec.to_builtins(outcome)
 
 
-@DBOS.step(retries_allowed=True, max_attempts=_ATTEMPTS, interval_seconds=0.5)
+@jobs.step(_ATTEMPTS, video_id=_FACTS, facts=_FACTS, returns=_FACTS)
 def _settle(video_id: str, facts: dict[str, Any]) -> str:
     return service.settle(_cell(), video_id, msgspec.convert(facts, service.Outcome))
 
 
-@DBOS.workflow(name="transcode")
+@jobs.workflow("transcode", video_id=_FACTS, returns=_FACTS)
 def transcode(video_id: str) -> str:
     """Render a video and settle it; returns its status. Workflow id and only argument are the video's id."""
     try:

@@ -8,6 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from lightwell.base.threads import in_thread
 from lightwell.product.accounts.queries import Account
 from lightwell.product.videos import drafts, media_web, queries, service, uploads_web
+from lightwell.product.videos.audience import require_may_watch
 from lightwell.product.videos.drafts import NewVideo
 from lightwell.residency.cell import Cell
 
@@ -34,9 +35,11 @@ def list_own_videos(cell: Cell, account: Account) -> dict[str, Any]:
 @get("/api/videos/{video_id:str}")
 @in_thread
 def read_video(video_id: str, cell: Cell, maybe_account: Account | None) -> dict[str, Any]:
-    """Show a published video to anybody, and one's own of any status."""
+    """Show a published video to anybody whom its maker did not leave out, and one's own of any status."""
     with cell.database.read() as session:
         row = queries.get(session, video_id, maybe_account.account_id if maybe_account else None)
+        if maybe_account is None or row.account_id != maybe_account.account_id:
+            require_may_watch(cell, maybe_account, row)
         return service.own_view(cell, session, row)
 
 

@@ -47,57 +47,50 @@ def regress(shared: Floats, ridge: float) -> Floats:
         ridge: added to the diagonal, above 0; the more, the less is believed of few viewers.
 
     Returns:
-        shape (videos, videos), zero on the diagonal.
+        shape (videos, videos), zero on the diagonal: `shared` itself, for it may be all there is room for.
     """
     at = np.diag_indices(shared.shape[0])
     shared[at] += ridge
-    inverse = _inverse(shared)
-    weights: Floats = inverse / -inverse[at]
-    weights[at] = 0.0
-    return weights
+    _invert(shared)
+    shared /= -shared[at]
+    shared[at] = 0.0
+    return shared
 
 
-def _inverse(matrix: Floats) -> Floats:
+def _invert(matrix: Floats) -> None:
     """Invert a symmetric, positive definite matrix, in half the steps that an inverse of any matrix takes."""
-    triangle: Floats = np.linalg.cholesky(matrix)  # type: ignore[assignment]
-    lower = _inverse_of_lower(triangle)
-    inverse = np.empty_like(matrix)
+    lower: Floats = np.linalg.cholesky(matrix)  # type: ignore[assignment]
+    _invert_lower(lower)
     for start in range(0, matrix.shape[0], _BLOCK):
         end = min(start + _BLOCK, matrix.shape[0])
-        inverse[start:end, :end] = lower[start:, start:end].T @ lower[start:, :end]
-        inverse[:start, start:end] = inverse[start:end, :start].T
-    return inverse
+        matrix[start:end, :end] = lower[start:, start:end].T @ lower[start:, :end]
+        matrix[:start, start:end] = matrix[start:end, :start].T
 
 
-def _inverse_of_lower(lower: Floats) -> Floats:
+def _invert_lower(lower: Floats) -> None:
     """Invert a lower triangle by halves: two smaller triangles and two products."""
     size = lower.shape[0]
     if size <= _BLOCK // 4:
-        inverted: Floats = np.linalg.inv(lower)  # type: ignore[assignment]
-        return inverted
+        lower[:] = np.linalg.inv(lower)
+        return
     half = size // 2
-    inverse = np.zeros_like(lower)
-    inverse[:half, :half] = _inverse_of_lower(lower[:half, :half])
-    inverse[half:, half:] = _inverse_of_lower(lower[half:, half:])
-    inverse[half:, :half] = -inverse[half:, half:] @ (lower[half:, :half] @ inverse[:half, :half])
-    return inverse
+    _invert_lower(lower[:half, :half])
+    _invert_lower(lower[half:, half:])
+    lower[half:, :half] = -lower[half:, half:] @ (lower[half:, :half] @ lower[:half, :half])
 
 
-def to_graph(weights: Floats, *, most: int, largest: float | None = None) -> Graph:
+def to_graph(weights: Floats, *, most: int) -> Graph:
     """Round weights to -127..127, the largest of all to 127, and keep the strongest of each row.
 
     Args:
         weights: shape (videos, videos).
         most: neighbours kept of each video, by absolute weight, ties by position; weight 0 is none.
-        largest: the absolute weight that becomes 127, and anything beyond it; by default the
-            largest there is.
     """
     videos = weights.shape[0]
-    unit = (largest or max(float(np.abs(weights).max(initial=0.0)), 1e-12)) / MOST_WEIGHT
+    unit = max(float(np.abs(weights).max(initial=0.0)), 1e-12) / MOST_WEIGHT
     counts, near, strength = np.zeros(videos, dtype=np.int64), [], []
     for start in range(0, videos, _BLOCK):
-        rounded = np.rint(weights[start : start + _BLOCK] / unit)
-        whole = np.clip(rounded, -MOST_WEIGHT, MOST_WEIGHT).astype(np.int8)
+        whole = np.rint(weights[start : start + _BLOCK] / unit).astype(np.int8)
         order = np.argsort(-np.abs(whole.astype(np.int16)), axis=1, kind="stable")[:, :most]
         kept = np.take_along_axis(whole, order, axis=1)
         counts[start : start + _BLOCK] = (kept != 0).sum(axis=1)

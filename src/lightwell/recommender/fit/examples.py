@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from lightwell.recommender.policy import RankingPolicy
 from lightwell.recommender.snapshot import Snapshot
 
 Rows = NDArray[np.int16]
+Whole = NDArray[np.integer[Any]]
 Labels = NDArray[np.bool_]
 Step = Callable[[int, int], None]
 
@@ -38,6 +39,16 @@ class Examples:
         """Take some more."""
         self.rows.setdefault(outcome, []).append(rows)
         self.labels.setdefault(outcome, []).append(labels)
+
+    @classmethod
+    def together(cls, parts: "Iterable[Examples]") -> "Examples":
+        """The examples of several, one after another."""
+        whole = cls()
+        for part in parts:
+            for outcome, rows in part.rows.items():
+                whole.rows.setdefault(outcome, []).extend(rows)
+                whole.labels.setdefault(outcome, []).extend(part.labels[outcome])
+        return whole
 
     def joined(self) -> dict[str, tuple[Rows, Labels]]:
         """All of them, by outcome."""
@@ -79,9 +90,9 @@ def add_relevance(
         step: told how far it is.
     """
     videos = past.ids.size
-    now = (past.minute >= start) & (past.minute < end) & past.is_long(policy.taste.finish)
-    wanted = np.unique(past.viewer[now] * videos + past.video[now])
-    wanted = wanted[~np.isin(wanted, past.seen_pairs(start), assume_unique=True)]
+    met = past.pairs(policy.taste.finish)
+    now = np.flatnonzero((met.shown >= start) & (met.long < end))
+    wanted = met.viewer[now].astype(np.int64) * videos + met.video[now]
     chosen = np.unique(wanted // max(videos, 1))
     if chosen.size > viewers:
         chosen = np.sort(chosen[np.argsort(scatter(chosen + start), kind="stable")[:viewers]])
@@ -140,9 +151,8 @@ def add_shown(
     kept = np.arange(keys.size)
     if kept.size > most:
         kept = np.sort(np.argsort(scatter(keys + start), kind="stable")[:most])
-    rows = impressions(
-        past, snapshot, policy, at[kept], start=start, hours=past.minute[at[kept]] // 60, step=step
-    )
+    hours = past.minute[at[kept]].astype(np.int64) // 60
+    rows = impressions(past, snapshot, policy, at[kept], start=start, hours=hours, step=step)
     for name, label in labels.items():
         examples.add(name, rows, label[kept])
 
@@ -154,7 +164,7 @@ def impressions(
     at: Ints,
     *,
     start: int,
-    hours: Ints,
+    hours: Whole,
     step: Step,
 ) -> Rows:
     """Rows of features for events: the viewer and the counters as of `start`, the hour and page of the event.
@@ -172,10 +182,10 @@ def rows_for(
     past: Past,
     snapshot: Snapshot,
     policy: RankingPolicy,
-    viewer: Ints,
-    video: Ints,
-    hours: Ints,
-    tab: Ints,
+    viewer: Whole,
+    video: Whole,
+    hours: Whole,
+    tab: Whole,
     *,
     start: int,
     step: Step,
@@ -204,7 +214,7 @@ def rows_for(
     return rows
 
 
-def _runs(*columns: Ints) -> Iterable[slice]:
+def _runs(*columns: Whole) -> Iterable[slice]:
     """Stretches in which no column changes."""
     size = columns[0].size
     if not size:

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
-import numpy as np
 
 from lightwell.recommender.fit.examples import (
     GRAPH_FEATURE,
@@ -17,10 +16,17 @@ from lightwell.recommender.fit.examples import (
     add_shown,
 )
 from lightwell.recommender.fit.items import GraphSettings, fit_graph
-from lightwell.recommender.fit.past import HIDE, Past
-from lightwell.recommender.fit.trees import TreeSettings, blank_ranker, fit_ranker
+from lightwell.recommender.fit.past import Past
+from lightwell.recommender.fit.spread import Spread, in_turn
+from lightwell.recommender.fit.trees import (
+    Trees,
+    TreeSettings,
+    blank_ranker,
+    grow_trees,
+    outcomes_with_enough,
+    ranker_of,
+)
 from lightwell.recommender.graph import Graph
-from lightwell.recommender.happened import FOLLOW
 from lightwell.recommender.policy import Holdback, Limits, RankingPolicy
 from lightwell.recommender.ranker import OUTCOMES, Ranker
 from lightwell.recommender.snapshot import Snapshot
@@ -67,7 +73,14 @@ class Model:
     examples: dict[str, tuple[int, int]]
 
 
-def fit_model(past: Past, minute: int, settings: ModelSettings, snapshot_at: SnapshotAt, step: Step) -> Model:
+def fit_model(
+    past: Past,
+    minute: int,
+    settings: ModelSettings,
+    snapshot_at: SnapshotAt,
+    step: Step,
+    spread: Spread = in_turn,
+) -> Model:
     """Fit a model that knows what happened before a minute.
 
     Args:
@@ -75,35 +88,58 @@ def fit_model(past: Past, minute: int, settings: ModelSettings, snapshot_at: Sna
         minute: whole minutes since 1970.
         settings: see `ModelSettings`.
         snapshot_at: gives the snapshot of an earlier minute, with a graph and a ranker.
-        step: told what is done, and how far it is.
+        step: told what is done, and how far it is; not of parts that other processes work on.
+        spread: works on stretches of time, and then on the trees of each outcome and the graph.
     """
-    policy = fitting_policy(settings)
-    examples = Examples()
     starts = [minute - settings.horizon * back for back in range(settings.horizons, 0, -1)]
     starts = [start for start in starts if _known(past, start, settings.horizon)]
-    for at, start in enumerate(starts):
-        where = f"stretch {at + 1} of {len(starts)}"
-        step(f"{where}: graph", 0, 1)
-        snapshot = snapshot_at(start, graph_until(past, start, settings), blank_ranker())
-        end = start + settings.horizon
-        add_relevance(
-            examples, past, snapshot, policy, start=start, end=end,
-            viewers=settings.viewers, others=settings.others,
-            step=partial(step, f"{where}: viewers"),
-        )  # fmt: skip
-        add_shown(
-            examples, past, snapshot, policy, start=start, end=end, most=settings.shown,
-            step=partial(step, f"{where}: shown"),
-        )  # fmt: skip
-    joined = examples.joined()
+    # Sorted once, before processes that share memory part.
+    past.pairs(RankingPolicy().taste.finish)
+    stretches = {f"stretch {at + 1} of {len(starts)}": start for at, start in enumerate(starts)}
+
+    def learn(part: str) -> Examples:
+        return _stretch(past, stretches[part], settings, snapshot_at, partial(_within, step, part))
+
+    joined = Examples.together(spread(learn, list(stretches))).joined()
     step("trees", 0, 1)
     grow = dict.fromkeys(OUTCOMES, settings.impression) | {"relevance": settings.relevance}
     unread = {outcome: (RANK_FEATURE,) for outcome in OUTCOMES if outcome != "relevance"}
-    ranker = fit_ranker(joined, grow, unread=unread)
-    step("graph", 0, 1)
-    graph = graph_until(past, minute, settings)
+
+    def finish(part: str) -> Graph | Trees:
+        if part != "graph":
+            return grow_trees(part.removeprefix("trees of "), joined, grow, unread=unread)
+        step("graph", 0, 1)
+        return graph_until(past, minute, settings)
+
+    outcomes = outcomes_with_enough(joined, grow)
+    # The graph takes longest.
+    graph, *trees = spread(finish, ["graph", *(f"trees of {outcome}" for outcome in outcomes)])
+    ranker = ranker_of(dict(zip(outcomes, cast(list[Trees], trees), strict=True)))
     counts = {name: (int(label.size), int(label.sum())) for name, (_, label) in joined.items()}
-    return Model(graph, ranker, counts)
+    return Model(cast(Graph, graph), ranker, counts)
+
+
+def _stretch(
+    past: Past, start: int, settings: ModelSettings, snapshot_at: SnapshotAt, step: Step
+) -> Examples:
+    """Examples of one stretch of time, from what was known when it began."""
+    policy, examples = fitting_policy(settings), Examples()
+    step("graph", 0, 1)
+    snapshot = snapshot_at(start, graph_until(past, start, settings), blank_ranker())
+    end = start + settings.horizon
+    add_relevance(
+        examples, past, snapshot, policy, start=start, end=end,
+        viewers=settings.viewers, others=settings.others, step=partial(step, "viewers"),
+    )  # fmt: skip
+    add_shown(
+        examples, past, snapshot, policy, start=start, end=end, most=settings.shown,
+        step=partial(step, "shown"),
+    )  # fmt: skip
+    return examples
+
+
+def _within(step: Step, part: str, what: str, done: int, total: int) -> None:
+    step(f"{part}: {what}", done, total)
 
 
 def fitting_policy(settings: ModelSettings) -> RankingPolicy:
@@ -113,12 +149,8 @@ def fitting_policy(settings: ModelSettings) -> RankingPolicy:
 
 def graph_until(past: Past, minute: int, settings: ModelSettings) -> Graph:
     """Fit the item graph from what happened before a minute; what a viewer hid says nothing."""
-    done = (past.minute < minute) & (past.kind != FOLLOW)
-    keys, group = np.unique(past.viewer[done] * past.ids.size + past.video[done], return_inverse=True)
-    long = np.bincount(group[past.is_long(RankingPolicy().taste.finish)[done]], minlength=keys.size) > 0
-    hidden = np.bincount(group[past.kind[done] == HIDE], minlength=keys.size) > 0
-    evidence = np.where(long, settings.long, settings.other)[~hidden]
-    viewer, video = np.divmod(keys[~hidden], max(past.ids.size, 1))
+    met = past.pairs(RankingPolicy().taste.finish)
+    viewer, video, evidence = met.evidence(minute, long=settings.long, other=settings.other)
     return fit_graph(viewer, video, evidence, videos=past.ids.size, settings=settings.graph)
 
 

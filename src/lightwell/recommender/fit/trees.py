@@ -1,6 +1,7 @@
 """Trees for one outcome each, grown by LightGBM on whole features and rounded once to whole numbers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import lightgbm
@@ -34,6 +35,14 @@ class TreeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     slopes: tuple[tuple[int, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Trees:
+    """The trees of one outcome, as LightGBM tells of them, and how many features a row of theirs has."""
+
+    features: int
+    nested: list[dict[str, Any]]
+
+
 def blank_ranker() -> Ranker:
     """One leaf that says nothing: with it, a snapshot finds candidates as it will with trees."""
     return _ranker({"relevance": [{"leaf_value": 0.0}]}, 1)
@@ -56,19 +65,42 @@ def fit_ranker(
     Returns:
         None if no outcome has enough.
     """
-    grown: dict[str, list[dict[str, Any]]] = {}
-    features = 0
+    chosen = outcomes_with_enough(examples, settings)
+    return ranker_of({outcome: grow_trees(outcome, examples, settings, unread=unread) for outcome in chosen})
+
+
+def outcomes_with_enough(
+    examples: Mapping[str, tuple[Rows, NDArray[np.bool_]]], settings: Mapping[str, TreeSettings]
+) -> list[str]:
+    """The outcomes that get trees, in the order of `OUTCOMES`; arguments as `fit_ranker`."""
+    found = []
     for outcome in OUTCOMES:
-        if outcome not in examples:
-            continue
-        rows, came = examples[outcome]
-        chosen = settings.get(outcome, TreeSettings())
+        came = examples[outcome][1] if outcome in examples else np.zeros(0, dtype=np.bool_)
         positives = int(came.sum())
-        if min(positives, came.size - positives) < chosen.positives:
-            continue
-        features = max(features, rows.shape[1])
-        grown[outcome] = _grow(rows, came, chosen, unread.get(outcome, ()))
-    return _ranker(grown, features) if grown else None
+        if min(positives, came.size - positives) >= settings.get(outcome, TreeSettings()).positives:
+            found.append(outcome)
+    return found
+
+
+def grow_trees(
+    outcome: str,
+    examples: Mapping[str, tuple[Rows, NDArray[np.bool_]]],
+    settings: Mapping[str, TreeSettings],
+    *,
+    unread: Mapping[str, tuple[int, ...]],
+) -> Trees:
+    """Grow the trees of one outcome; arguments as `fit_ranker`."""
+    rows, came = examples[outcome]
+    grown = _grow(rows, came, settings.get(outcome, TreeSettings()), unread.get(outcome, ()))
+    return Trees(rows.shape[1], grown)
+
+
+def ranker_of(grown: Mapping[str, Trees]) -> Ranker | None:
+    """Put the trees of outcomes, given in the order of `OUTCOMES`, together; None if there are none."""
+    if not grown:
+        return None
+    nested = {outcome: trees.nested for outcome, trees in grown.items()}
+    return _ranker(nested, max(trees.features for trees in grown.values()))
 
 
 def _grow(

@@ -1,6 +1,7 @@
 """Steps at the border: what is published crosses, what is protected does not, and no canary is abroad."""
 
 import base64
+import datetime
 import hashlib
 import secrets
 import time
@@ -8,12 +9,14 @@ from typing import Any
 
 import httpx
 
+from lightwell.agreement.roster import seats_of
 from lightwell.apps.demo.check.planes import Journal, Planes
 from lightwell.apps.demo.check.search import search_folders
 from lightwell.apps.demo.check.steps import StepFailed, wait_for
 from lightwell.apps.demo.deployment import CELLS, badges
 from lightwell.apps.demo.person import expect, slug_of
 from lightwell.apps.demo.staff_desk import StaffDesk
+from lightwell.residency import gateway_tls
 from lightwell.residency.keys import KeyVault
 from lightwell.wire import canonical, signed_request
 from lightwell.wire.entries import (
@@ -23,6 +26,7 @@ from lightwell.wire.entries import (
     TransferRefused,
     TransferSent,
 )
+from lightwell.wire.keys import SigningKey
 
 FIELDS = ("user.contact.email", "user.contact.phone_number")
 _NAMED = 3
@@ -96,6 +100,8 @@ def protected_field_refused(planes: Planes, journal: Journal) -> str:
         reasons[way] = str(answer.json().get("reason", slug_of(answer.json())))
     if _transfer(planes, honest, "public-video", secrets.token_hex(8), signed=False).status_code != 401:
         raise StepFailed("a transfer that no gateway has signed was not refused")
+    if _answers_strangers(planes):
+        raise StepFailed("the gateway spoke to one without a peer's certificate")
 
     def recorded() -> bool:
         entries = [e for e in _since(planes, journal, "sg") if isinstance(e, TransferRefused)]
@@ -145,7 +151,33 @@ def _transfer(
         if signed
         else {}
     )
-    return planes.http["sg"].post(path, content=body, headers={**headers, "content-type": "application/json"})
+    with _gateway_client(planes, key) as client:
+        return client.post(
+            planes.deployment.gateways["sg"] + path,
+            content=body,
+            headers={**headers, "content-type": "application/json"},
+            extensions={"sni_hostname": gateway_tls.server_name("sg")},
+        )
+
+
+def _gateway_client(planes: Planes, key: SigningKey) -> httpx.Client:
+    own = gateway_tls.identity(key, "us", datetime.datetime.now(datetime.UTC))
+    vkey = seats_of(planes.deployment.roster(), "gateway", "sg")[0].vkey
+    return httpx.Client(timeout=10.0, trust_env=False, verify=gateway_tls.client_context(own, vkey))
+
+
+def _answers_strangers(planes: Planes) -> bool:
+    """Say whether the sg gateway talks to one who has a certificate, but no gateway seat's."""
+    stranger = SigningKey.generate("lightwell/us/gateway", secrets.token_bytes(32))
+    try:
+        with _gateway_client(planes, stranger) as client:
+            client.get(
+                planes.deployment.gateways["sg"] + "/gateway/transfers",
+                extensions={"sni_hostname": gateway_tls.server_name("sg")},
+            )
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def foreign_staff_refused(planes: Planes, journal: Journal) -> str:

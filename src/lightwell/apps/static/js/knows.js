@@ -114,7 +114,7 @@ async function show() {
       makers("Followed", "", state.follows, "unfollow", "Unfollow", "Unfollowed."),
       makers("Muted", "Not shown to you in the feed.", state.muted, "unmute", "Unmute", "Unmuted."),
       makers("Blocked", "Never shown to you.", state.blocked, "unblock", "Unblock", "Unblocked."),
-      el("p", { class: "tiny quiet knows-foot" }, icon("lock", "is-small"), el("span", {}, "Each slate you were given holds the very state it was ranked from. ", el("a", { href: "/proof" }, "Your receipts"))));
+      el("p", { class: "tiny quiet knows-foot" }, icon("lock", "is-small"), el("span", {}, state.adult ? "Of your birthday the feed knows that you are of age. " : "Of your birthday the feed knows that you are not of age: what is for adults is left out. ", "Each slate you were given holds the very state it was ranked from. ", el("a", { href: "/proof" }, "Your receipts"))));
   } catch (error) {
     fill(place, notice("breach", "This could not be fetched.", error instanceof Error ? error.message : ""));
   }

@@ -5,6 +5,7 @@ import { get, post, remove } from "./api.js";
 import { el, fill, find, icon, notice, say } from "./dom.js";
 import { count } from "./format.js";
 import { openSettings } from "./feed/settings.js";
+import { offerRights } from "./rights.js";
 
 /** @param {HTMLElement} place @param {unknown} error */
 const failed = (place, error) => fill(place, notice("breach", "This could not be fetched.", error instanceof Error ? error.message : ""));
@@ -106,6 +107,7 @@ async function showViewer() {
   }
 }
 
+offerRights(showData);
 find("#settings").addEventListener("click", () => openSettings());
 await Promise.all([showVideos(), showData(), showViewer()]);
 // The parts grow after the page has opened, so the one that was asked for is found again.

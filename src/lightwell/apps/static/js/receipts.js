@@ -13,9 +13,10 @@ import { change, changeAll, drop, read, readAll } from "./store.js";
  * @typedef {{index: number, size: number, proof: string[], checkpoint: string, signed: number, witnesses: number, good: number, joined: boolean}} Place
  */
 /**
- * `opening`, `inputs_digest` and `slate` are null in receipts kept by earlier versions. `by` is when the entry is due, in
+ * `nonce` is what this browser drew for the slate, missing in receipts of earlier versions; `opening`, `inputs_digest` and
+ * `slate` are null in still earlier ones. `by` is when the entry is due, in
  * seconds; `at` is when the slate came, `checked` when this was last held against the ledger and came out (ms).
- * @typedef {{leaf: string, at: number, tab: string, videos: number, entry: string, opening: string | null, inputs_digest: string | null, slate: Line[] | null, promise: string, vkey: string, origin: string, by: number | null, place: Place | null, checked: {at: number, size: number} | null, failures: Failure[]}} Receipt
+ * @typedef {{leaf: string, at: number, tab: string, videos: number, entry: string, opening: string | null, inputs_digest: string | null, slate: Line[] | null, promise: string, vkey: string, origin: string, by: number | null, nonce?: string, place: Place | null, checked: {at: number, size: number} | null, failures: Failure[]}} Receipt
  */
 /** @typedef {{state: "promised" | "in" | "cosigned" | "failed", words: string, failures: Failure[]}} Standing */
 

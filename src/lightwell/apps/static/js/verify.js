@@ -122,6 +122,26 @@ export async function checkSlate(lines, proof, ledgerKeys, pinnedKeys = []) {
 }
 
 /**
+ * Check that every draw of a ranking followed from the number that this browser chose, so that the cell had no choice.
+ * @param {string | undefined} nonce 32 hex characters, as sent with the request; undefined if none was
+ * @param {string} inputs canonical JSON of the ranking's inputs
+ * @returns {Promise<Step>}
+ */
+export async function checkSeed(nonce, inputs) {
+  /** @type {Step[]} */
+  const steps = [];
+  await step(steps, "seed", "Chance was yours: every draw follows from your browser's number", async () => {
+    const said = JSON.parse(inputs);
+    if (!nonce) return ["unknown", "This browser gave no number for this slate, so the cell drew one."];
+    must(said.nonce === nonce, said.nonce ? "the record names another number than this browser gave" : "the record says that this browser gave no number");
+    const drawn = toHex(await sha256(concat(utf8("lightwell/seed/v1\n"), fromHex(nonce)))).slice(0, 32);
+    must(said.seed === drawn, "the seed does not follow from this browser's number");
+    return `Seed ${brief(drawn)}, from the number ${brief(nonce)} that this browser drew before the slate was made.`;
+  });
+  return steps[0];
+}
+
+/**
  * What a checkpoint shows of its witnesses, in words.
  * @param {Witness[]} witnesses
  * @returns {string}

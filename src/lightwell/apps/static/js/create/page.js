@@ -112,6 +112,7 @@ function reset() {
   sent = null;
   mix.stop();
   form.reset();
+  sayRegions();
   choose(null);
   /** @type {HTMLInputElement} */ (find("#file")).value = "";
   show("pick");
@@ -137,6 +138,23 @@ function tune() {
   find("#original-volume-out").textContent = originalVolume.value;
 }
 
+/** @returns {HTMLInputElement[]} a box for each region of the agreement */
+const regionBoxes = () => [...form.querySelectorAll('input[name="region"]')].map((box) => /** @type {HTMLInputElement} */ (box));
+
+/** @returns {string[]} the regions it may be shown in; none for all */
+function chosenRegions() {
+  const chosen = regionBoxes().filter(({ checked }) => checked);
+  return chosen.length === regionBoxes().length ? [] : chosen.map(({ value }) => value);
+}
+
+function sayRegions() {
+  const chosen = chosenRegions();
+  const none = !regionBoxes().some(({ checked }) => checked);
+  find("#regions-words").textContent = none ? "Choose at least one region" : chosen.length ? `Shown only in ${chosen.join(", ")}` : "Shown in every region";
+  for (const button of buttons) button.disabled = none;
+}
+for (const box of regionBoxes()) box.addEventListener("input", sayRegions);
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!sent) return;
@@ -152,6 +170,8 @@ form.addEventListener("submit", async (event) => {
       sound_offset_ms: offset.valueAsNumber,
       sound_volume: soundVolume.valueAsNumber,
       original_volume: originalVolume.valueAsNumber,
+      adult: /** @type {HTMLInputElement} */ (find("#adult")).checked,
+      regions: chosenRegions(),
       publish,
     });
     mix.stop();

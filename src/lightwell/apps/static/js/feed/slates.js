@@ -21,9 +21,10 @@ import { canCheck, checkInclusion, checkSlate } from "../verify.js";
 
 /** One answered slate: what was shown, its proof, and how far the check has come. */
 export class Slate extends EventTarget {
-  /** @param {Item[]} items @param {Proof} proof @param {string} tab */
-  constructor(items, proof, tab) {
+  /** @param {Item[]} items @param {Proof} proof @param {string} tab @param {string} nonce that this browser drew for it */
+  constructor(items, proof, tab, nonce) {
     super();
+    this.nonce = nonce;
     this.items = items;
     this.proof = proof;
     this.tab = tab;
@@ -57,7 +58,7 @@ export class Slate extends EventTarget {
       this.#turn("unknown", "This browser lacks the parts to check it.");
       return;
     }
-    const { proof, items, tab } = this;
+    const { proof, items, tab, nonce } = this;
     const lines = items.map(({ score, source, video }) => ({ score, source, video: video.video_id }));
     const keys = await trustedKeys();
     const ledger = await pin(String(proof.origin), keys);
@@ -71,7 +72,7 @@ export class Slate extends EventTarget {
     const { entry, opening, inputs_digest, promise, vkey, origin } = proof;
     /** @type {Receipt} */
     const receipt = {
-      leaf: this.leaf, at: this.checkedAt, tab, videos: items.length, entry, opening, inputs_digest, slate: lines, promise, vkey, origin, by: verdict.by,
+      leaf: this.leaf, at: this.checkedAt, tab, videos: items.length, entry, opening, inputs_digest, slate: lines, promise, vkey, origin, by: verdict.by, nonce,
       place: null, checked: null, failures: wrong ? withFailure([], ownFinding(wrong), this.checkedAt) : [],
     };
     await keepReceipt(receipt);
@@ -128,14 +129,23 @@ export class Slate extends EventTarget {
   }
 }
 
+/** Numbers of requests that were not answered, by tab: they are asked with again, so that no cell can try out another. */
+const unanswered = new Map();
+
 /**
  * Ask the cell for one slate and begin to check it.
  * @param {string} tab for_you, following or newest
  * @returns {Promise<Slate>}
  */
 export async function fetchSlate(tab) {
-  const answer = await get(`/api/feed?tab=${tab}&k=10`);
-  const slate = new Slate(answer.items, answer.proof, tab);
+  // Every draw of the slate will follow from it.
+  const nonce = unanswered.get(tab) ?? toHex(crypto.getRandomValues(new Uint8Array(16)));
+  unanswered.delete(tab);
+  const answer = await get(`/api/feed?tab=${tab}&k=10&nonce=${nonce}`).catch((error) => {
+    unanswered.set(tab, nonce);
+    throw error;
+  });
+  const slate = new Slate(answer.items, answer.proof, tab, nonce);
   slate.exhausted = Boolean(answer.exhausted);
   for (const item of slate.items) item.slate = slate;
   void slate.check();

@@ -53,7 +53,9 @@ function foot(item, act) {
     el("p", { class: "maker" },
       el("a", { href: makerPage(video) }, `@${video.creator.handle}`),
       video.published_at ? el("span", { class: "maker-when" }, ` · ${ago(video.published_at)}`) : null,
-      away ? el("span", { class: "maker-when" }, ` · from ${video.creator.cell}`) : null),
+      away ? el("span", { class: "maker-when" }, ` · from ${video.creator.cell}`) : null,
+      video.adult ? el("span", { class: "maker-when" }, " · ", el("abbr", { title: "For adults only" }, "18+")) : null,
+      video.regions?.length ? el("span", { class: "maker-when" }, ` · only in ${video.regions.join(", ")}`) : null),
     video.caption ? el("p", { class: "caption" }, ...captionParts(video.caption)) : null,
     line ? el("p", { class: "sound-line" }, sound.id && here.account
       ? el("a", { href: `/create?sound=${sound.id}`, "aria-label": `Use the sound ${sound.title}` }, ...line) : el("span", {}, ...line),

@@ -6,7 +6,7 @@ import { ownFinding, recheck, checkKept } from "../recheck.js";
 import { amend, failed, receiptOf } from "../receipts.js";
 import { Unreached, fetchEntry, fetchPlace } from "../tiles.js";
 import { askKeys } from "../trust.js";
-import { canCheck, checkInclusion, checkSlate } from "../verify.js";
+import { canCheck, checkInclusion, checkSeed, checkSlate } from "../verify.js";
 
 /** @typedef {import("../ledgers.js").Ledger} Ledger */
 /** @typedef {import("../receipts.js").Receipt} Receipt */
@@ -62,7 +62,11 @@ async function openKept(leaf, record) {
   if (record) {
     const step = await compareRecord(record, receipt);
     steps.push(step);
-    if (step.state === "failed") await amend(new Map([[leaf, (old) => failed(old, ownFinding(step), Date.now())]]));
+    const drawn = await checkSeed(receipt.nonce, record.inputs);
+    steps.push(drawn);
+    for (const wrong of [step, drawn].filter(({ state }) => state === "failed")) {
+      await amend(new Map([[leaf, (old) => failed(old, ownFinding(wrong), Date.now())]]));
+    }
   }
   const { place } = receipt;
   if (place) {

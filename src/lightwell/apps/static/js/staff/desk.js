@@ -1,13 +1,16 @@
 // The staff desk: ask, see what became of it, approve others, read what was granted.
 
-import { ApiProblem, get, post, remove } from "../api.js";
+import { ApiProblem, get, post } from "../api.js";
 import { el, fill, find, notice } from "../dom.js";
+import { sitDown } from "./bar.js";
 import { FIELD_WORDS, requestCard } from "./requests.js";
 
 const list = find("#requests");
 const answer = find("#ask-answer");
 const form = /** @type {HTMLFormElement} */ (find("#ask"));
 let shown = "";
+/** Who sits here, as GET /api/staff/session says. @type {Record<string, any>} */
+let who = {};
 /** What is being read stays while the list is drawn anew. @type {Map<string, HTMLElement>} */
 const readings = new Map();
 
@@ -18,7 +21,7 @@ async function look(force = true) {
     const now = JSON.stringify(requests);
     if (!force && now === shown) return;
     shown = now;
-    if (requests.length) fill(list, ...requests.map((/** @type {any} */ request) => requestCard(request, !request.mine, readings, () => void look())));
+    if (requests.length) fill(list, ...requests.map((/** @type {any} */ request) => requestCard(request, who, readings, () => void look())));
     else fill(list, el("p", { class: "card quiet" }, "Requests will be here, newest first."));
   } catch (error) {
     fill(list, notice("breach", "The requests could not be fetched.", error instanceof Error ? error.message : ""));
@@ -34,14 +37,16 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   try {
-    const { status, request_id: id } = await post("/api/access/requests", {
+    const emergency = find("#emergency").checked;
+    const { status, request_id: id } = await post(emergency ? "/api/access/emergencies" : "/api/access/requests", {
       subject: String(given.get("subject")).replace(/^@/, "").trim(),
       fields,
       purpose: given.get("purpose"),
       minutes: Number(given.get("minutes")),
       ticket: String(given.get("ticket") ?? "").trim(),
+      ...(emergency ? { alone: find("#alone").checked } : {}),
     });
-    fill(answer, notice(status === "granted" ? "proof" : "unknown", status === "granted" ? "Granted." : "Asked.", `Request ${id} ${status === "granted" ? "is open." : "waits for others to approve it."}`));
+    fill(answer, notice(status === "granted" ? "proof" : "unknown", status === "granted" ? "Granted." : "Asked.", `Request ${id} ${status === "granted" ? "is open." : emergency ? `waits for ${who.emergency_witnesses} witnesses.` : "waits for others to approve it."}`));
   } catch (error) {
     const problem = /** @type {ApiProblem} */ (error);
     const recorded = problem.document?.request_id ? ` Request ${problem.document.request_id}, recorded in the ledger.` : "";
@@ -51,22 +56,42 @@ form.addEventListener("submit", async (event) => {
 });
 
 find("#again").addEventListener("click", () => void look());
-const signOut = /** @type {HTMLButtonElement} */ (find("#staff-sign-out"));
-signOut.addEventListener("click", async () => {
-  await remove("/api/staff/session").catch(() => undefined);
-  location.assign("/staff/sign-in");
+/** Offer the purposes and minutes of an emergency, or the usual ones. */
+function turn() {
+  const emergency = find("#emergency").checked;
+  const purposes = emergency ? who.emergency_purposes : who.purposes;
+  fill(find("#purpose"), ...purposes.map((/** @type {string} */ purpose) => el("option", { value: purpose }, purpose.replaceAll("_", " "))));
+  const minutes = /** @type {HTMLInputElement} */ (find("#minutes"));
+  minutes.max = String(emergency ? who.emergency_minutes : who.max_minutes);
+  minutes.value = String(Math.min(15, Number(minutes.max)));
+  find("#alone-part").hidden = !emergency;
+  find("#ask-button").textContent = emergency ? "Open in an emergency" : "Ask";
+  find("#ask-button").classList.toggle("is-breach", emergency);
+}
+find("#emergency").addEventListener("change", turn);
+
+find("#find").addEventListener("submit", async (/** @type {Event} */ event) => {
+  event.preventDefault();
+  const said = find("#find-answer");
+  try {
+    const { handle } = await post("/api/access/search", { by: find("#by").value, sought: find("#sought").value });
+    /** @type {HTMLInputElement} */ (find("#subject")).value = handle;
+    fill(said, notice("proof", `@${handle}`, "It is filled in above."));
+  } catch (error) {
+    const problem = /** @type {ApiProblem} */ (error);
+    const refused = problem.slug === "refused";
+    fill(said, notice(refused ? "breach" : "unknown", refused ? "Refused." : "Not found.", refused ? `${problem.message} Request ${problem.document?.request_id}, recorded in the ledger.` : problem.message));
+    if (refused) await look();
+  }
 });
 
 try {
-  const who = await get("/api/staff/session");
-  find("#who").textContent = `${who.name} · ${who.role} · ${who.place}${who.vetted ? "" : " · not vetted"}`;
-  signOut.hidden = false;
+  who = await sitDown();
   fill(find("#fields"), ...who.categories.map((/** @type {string} */ category, /** @type {number} */ i) => el("label", {},
     el("input", { type: "checkbox", name: "field", value: category, checked: i === 0 }), el("span", {}, FIELD_WORDS[category] ?? category), el("code", {}, category))));
-  fill(find("#purpose"), ...who.purposes.map((/** @type {string} */ purpose) => el("option", { value: purpose }, purpose.replaceAll("_", " "))));
-  const minutes = /** @type {HTMLInputElement} */ (find("#minutes"));
-  minutes.max = String(who.max_minutes);
-  minutes.value = String(Math.min(15, who.max_minutes));
+  find("#emergency-part").hidden = !who.emergency_purposes.length;
+  find("#emergency-words").textContent = `For ${who.emergency_minutes} minutes, before ${who.emergency_witnesses} colleagues; others review it.`;
+  turn();
   find("#desk").hidden = false;
   await look();
   setInterval(() => void (document.hidden || look(false)), 3000);

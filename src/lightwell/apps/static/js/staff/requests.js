@@ -13,6 +13,7 @@ export const FIELD_WORDS = /** @type {Record<string, string>} */ ({
   "user.contact.address": "Address",
   "user.demographic.date_of_birth": "Birthday",
   "user.device": "Device",
+  "user.behavior": "What people do",
   "user.device.ip_address": "IP address",
 });
 
@@ -34,22 +35,29 @@ function left(until) {
   return seconds >= 90 ? `${Math.ceil(seconds / 60)} minutes left` : `${seconds} seconds left`;
 }
 
-/** @param {Record<string, string | null>} fields @returns {HTMLElement} */
-function reading(fields) {
-  return el("dl", { class: "reading" }, ...Object.entries(fields).map(([category, value]) => {
+/**
+ * What a look shows, with who looked and when written over all of it.
+ * @param {Record<string, string | null>} fields
+ * @param {{who: string, at: number, grant: string, look: number}} mark
+ * @returns {HTMLElement}
+ */
+function reading(fields, mark) {
+  const words = `${mark.who} · ${new Date(mark.at).toISOString().slice(0, 19).replace("T", " ")} UTC · ${mark.grant}`;
+  const over = el("div", { class: "watermark", "aria-hidden": "true" }, ...Array.from({ length: 24 }, () => el("span", {}, words)));
+  return el("div", {}, el("div", { class: "read" }, el("dl", { class: "reading" }, ...Object.entries(fields).map(([category, value]) => {
     const masked = typeof value === "string" && /^[•*]+$/.test(value);
     return el("div", { class: masked ? "is-masked" : "" }, el("dt", {}, FIELD_WORDS[category] ?? category),
       el("dd", {}, value ?? "not given", masked ? el("span", { class: "unseen" }, "not granted") : null));
-  }));
+  })), over), el("p", { class: "tiny quiet read-note" }, `Look ${mark.look}, by ${mark.who}; recorded in the ledger.`));
 }
 
 /**
  * @param {AccessRequest} request
- * @param {boolean} approves whether the person may approve it at all
+ * @param {Record<string, any>} who the person at the desk, as GET /api/staff/session says
  * @param {Map<string, HTMLElement>} readings what is being read, by request
  * @param {() => void} onchange
  */
-export function requestCard(request, approves, readings, onchange) {
+export function requestCard(request, who, readings, onchange) {
   const [sign, said, kind] = STATUS[request.status] ?? ["unknown", request.status, ""];
   const live = request.status === "granted" && request.expires_at > Date.now();
   if (!live) readings.delete(request.request_id);
@@ -58,9 +66,12 @@ export function requestCard(request, approves, readings, onchange) {
     el("button", { class: `button is-low ${look}`, type: "button", onclick: async () => {
       try {
         if (verb === "fields") {
-          const { fields } = await get(`/api/access/requests/${request.request_id}/fields`);
-          readings.set(request.request_id, reading(fields));
-          fill(answer, readings.get(request.request_id), el("p", { class: "tiny quiet" }, "This look is recorded in the ledger."));
+          const { fields, watermark } = await get(`/api/access/requests/${request.request_id}/fields`);
+          readings.set(request.request_id, reading(fields, watermark));
+          fill(answer, readings.get(request.request_id));
+        } else if (verb === "justified" || verb === "unjustified") {
+          await post(`/api/access/requests/${request.request_id}/review`, { justified: verb === "justified" });
+          onchange();
         } else {
           await post(`/api/access/requests/${request.request_id}/${verb}`);
           onchange();
@@ -70,20 +81,25 @@ export function requestCard(request, approves, readings, onchange) {
       }
     } }, label);
   const pending = request.status === "pending";
+  const over = request.emergency && (request.status === "expired" || request.status === "revoked");
+  const reviewed = request.review ? `found ${request.review}` : request.review_by ? `review due ${moment(request.review_by)}` : "";
   return el("article", { class: "card request", data: { request: request.request_id, status: request.status } },
-    el("header", { class: "row is-wrap" }, el("h3", { class: "grow" }, request.subject ? `@${request.subject}` : "Account not kept"),
+    el("header", { class: "row is-wrap" }, el("h3", { class: "grow" }, request.subject ? `@${request.subject}` : "No account named"),
+      request.emergency ? el("span", { class: `tag ${request.emergency === "alone" ? "is-breach" : "is-day"}` }, request.emergency === "alone" ? "emergency, alone" : "emergency") : null,
       el("span", { class: `tag ${kind}` }, icon(sign), said)),
-    el("p", { class: "small" }, `${request.by}, ${request.role} in ${request.place} · ${words(request.purpose)} · ${request.minutes} minutes${request.ticket ? ` · ${request.ticket}` : ""}`),
+    el("p", { class: "small" }, `${request.by}, ${request.role} in ${request.place} · ${words(request.purpose)}${request.minutes ? ` · ${request.minutes} minutes` : ""}${request.ticket ? ` · ${request.ticket}` : ""}`),
     el("p", { class: "row is-wrap request-fields" }, ...request.fields.map((/** @type {string} */ field) => el("span", { class: "tag" }, FIELD_WORDS[field] ?? field))),
     el("p", { class: "small quiet" }, [
       moment(request.requested_at), request.reason && request.status === "refused" ? words(request.reason) : "",
-      `${request.approvals} of ${request.approvals_needed} approved`, live ? left(request.expires_at) : "",
+      !request.minutes ? "" : request.emergency === "alone" ? "no witnesses" : `${request.approvals} of ${request.approvals_needed} ${request.emergency ? "witnesses" : "approved"}`, reviewed, live ? left(request.expires_at) : "",
       request.uses ? `${request.uses} ${request.uses === 1 ? "look" : "looks"}` : "",
       request.entry !== null && request.entry !== undefined ? `entry ${request.entry.toLocaleString("en")}` : "",
     ].filter(Boolean).join(" · ")),
     answer,
     el("footer", { class: "row is-wrap" },
-      pending && !request.mine && approves ? act("approve", "Approve", "is-first") : null,
+      pending && !request.mine && (request.emergency ? who.may_ask || who.may_approve : who.may_approve) ? act("approve", request.emergency ? "Witness it" : "Approve", "is-first") : null,
+      over && !request.review && !request.mine && who.may_approve ? act("justified", "It was justified", "is-first") : null,
+      over && !request.review && !request.mine && who.may_approve ? act("unjustified", "It was not", "is-breach") : null,
       live && request.mine ? act("fields", "Show the fields", "is-first") : null,
-      live || pending ? act("revoke", pending ? "Withdraw" : "End it", "is-breach") : null));
+      (live || pending) && (request.mine || who.may_approve) ? act("revoke", pending ? "Withdraw" : "End it", "is-breach") : null));
 }

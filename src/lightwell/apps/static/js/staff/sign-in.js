@@ -1,9 +1,10 @@
-// Staff sign-in: takes a key from the address or the field, signs the cell's challenge, forgets the key.
+// Staff sign-in: by passkey, or by a key that signs the cell's challenge here and is forgotten.
 
 import { post } from "../api.js";
 import { toHex, utf8 } from "../bytes.js";
-import { fill, find, notice } from "../dom.js";
+import { el, fill, find, notice } from "../dom.js";
 import { readKey } from "./key.js";
+import { byName, passkeysWorkHere, usePasskey } from "./passkey.js";
 
 const field = /** @type {HTMLTextAreaElement} */ (find("#key"));
 const trouble = find("#trouble");
@@ -30,6 +31,26 @@ find("#form").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
   void signIn(field.value);
 });
+
+const passkey = /** @type {HTMLButtonElement} */ (find("#passkey"));
+passkey.addEventListener("click", async () => {
+  fill(trouble);
+  try {
+    const used = await usePasskey(await post("/api/staff/passkey-session/options"));
+    await post("/api/staff/passkey-session", { credential: used });
+    location.assign("/staff");
+  } catch (error) {
+    fill(trouble, notice("breach", "Not signed in.", error instanceof Error ? error.message : String(error)));
+  }
+});
+if (!passkeysWorkHere()) {
+  passkey.disabled = true;
+  const words = find("#no-passkey");
+  words.hidden = false;
+  const other = byName();
+  if (other) fill(words, "Passkeys belong to a name, not to an address: ", el("a", { href: other }, "open this page as localhost"), ".");
+  else words.textContent = "This browser has no passkeys here; they need https.";
+}
 
 /** A key in the fragment is never sent to a server; it is taken out of the address at once. */
 function fromAddress() {

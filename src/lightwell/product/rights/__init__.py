@@ -1,0 +1,6 @@
+"""People's rights over their own data: to have all of it, to correct it, and to have it erased."""
+
+from lightwell.product.rights.deletion import delete_account, erasure_commitment, is_erased
+from lightwell.product.rights.export import export
+
+__all__ = ["delete_account", "erasure_commitment", "export", "is_erased"]

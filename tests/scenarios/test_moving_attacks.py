@@ -1,0 +1,111 @@
+"""Attempts on what was deleted or copied: a dump restored elsewhere, an account back from a backup."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+from sqlalchemy import select
+
+from lightwell.apps.web import build_app
+from lightwell.base.settings import load
+from lightwell.product.accounts import AccountRow
+from lightwell.product.rights.deletion import erase_returned
+from lightwell.residency import key_rotation
+from lightwell.residency.cell import Cell, CellError
+from lightwell.residency.keys import KeyVault, VaultError
+from lightwell.residency.keys_models import AccountKey
+from lightwell.wire import entries
+from tests.factories.catalogue import sequence
+from tests.factories.cells import found_cell
+from tests.factories.ledger import all_entries
+from tests.factories.people import PASSWORD, sign_up
+
+
+@pytest.fixture
+def lived_in(tmp_path: Path) -> tuple[Path, Path]:
+    """A cell's folder, and a copy of its database from when `mira.folds` still had an account."""
+    cell = found_cell(tmp_path / "us", "sqlite:///cell.db")
+    backup = tmp_path / "backup.db"
+    with TestClient(build_app(cell), base_url="http://us.test") as client:
+        sign_up(client, "stays.here")
+        client.cookies.clear()
+        sign_up(client, "mira.folds", phone="+1 415 555 0177")
+        with cell.database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(tmp_path / "us" / "cell.db", backup)
+        assert client.request("DELETE", "/api/me", json={"password": PASSWORD}).status_code == 200
+        sequence(cell)
+    return tmp_path / "us", backup
+
+
+def _restored(folder: Path, backup: Path) -> Cell:
+    for name in ("cell.db-wal", "cell.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copy(backup, folder / "cell.db")
+    return Cell.open(folder)
+
+
+def _erased(cell: Cell) -> list[str]:
+    facts = [entries.decode(data) for data in all_entries(cell.settings, cell.database)]
+    return [fact.commitment for fact in facts if isinstance(fact, entries.AccountErased)]
+
+
+def test_a_deleted_account_that_a_backup_brings_back_is_erased_again(lived_in: tuple[Path, Path]) -> None:
+    folder, backup = lived_in
+    cell = Cell.open(folder)
+    erased = _erased(cell)
+    cell.close()
+    assert len(erased) == 1
+    cell = _restored(folder, backup)
+    with cell.database.read() as session:
+        back = session.scalar(select(AccountRow.account_id).where(AccountRow.handle == "mira.folds"))
+    assert back is not None
+    assert erase_returned(cell, erased) == [back]
+    assert erase_returned(cell, erased) == []
+    with TestClient(build_app(cell), base_url="http://us.test") as client:
+        gone = client.post("/api/session", json={"handle": "mira.folds", "password": PASSWORD})
+        assert gone.status_code == 401
+        stays = client.post("/api/session", json={"handle": "stays.here", "password": PASSWORD})
+        assert stays.status_code == 200
+
+
+def test_a_backup_opens_nothing_once_the_cell_key_was_rotated(lived_in: tuple[Path, Path]) -> None:
+    folder, backup = lived_in
+    cell = Cell.open(folder)
+    key_rotation.begin(cell)
+    for _ in range(10):
+        key_rotation.work(cell, pause_seconds=0)
+    assert key_rotation.wait_until_done(cell, 5)
+    cell.close()
+    cell = _restored(folder, backup)
+    with cell.database.read() as session:
+        for row in session.scalars(select(AccountKey)):
+            with pytest.raises(VaultError):
+                cell.vault.hold(row.account_id, row.generation, row.wrapped)
+    cell.close()
+
+
+def test_a_dump_restored_elsewhere_opens_nothing_without_the_cells_keys(
+    lived_in: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, backup = lived_in
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("cell.toml", "agreement.toml", "roster.toml"):
+        shutil.copy(folder / name, elsewhere / name)
+    shutil.copy(backup, elsewhere / "cell.db")
+    with pytest.raises(CellError):
+        Cell.open(elsewhere)
+    # With keys of one's own making the roster does not know the cell, and the accounts' keys do not open.
+    vault = KeyVault.create(elsewhere, load(elsewhere).cell)
+    with pytest.raises(CellError, match="seat to another key"):
+        Cell.open(elsewhere)
+    original = _restored(folder, backup)
+    with original.database.read() as session:
+        rows = session.scalars(select(AccountKey)).all()
+    assert rows
+    for row in rows:
+        with pytest.raises(VaultError):
+            vault.hold(row.account_id, row.generation, row.wrapped)
+    original.close()
