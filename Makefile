@@ -14,6 +14,8 @@ setup: .venv/run.done
 	@echo "Installing what Lightwell runs on (a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/run.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Compiling what ranks and inspects (20 s the first time)"
+	@$(BIN)/python -m lightwell.apps.compiling
 	@touch $@
 
 .venv/dev.done: requirements/dev.lock .venv/run.done

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ hypothesis.settings.load_profile("lightwell")
 
 REQUIRED = os.environ.get("LIGHTWELL_REQUIRE_SERVICES") == "1"
 ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once, before there are several workers and cells that would each compile the same."""
+    if not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-m", "lightwell.apps.compiling"], check=True)
 
 
 def missing(service: str) -> None:

@@ -85,6 +85,14 @@ def fresh_handle(start: str) -> str:
     return f"{start}.{secrets.token_hex(3)}"
 
 
+def _wait_for_feed(person: Person, videos: int) -> None:
+    """Wait until the cell ranks from all that is published: a slate before that would be short."""
+    deadline = time.monotonic() + 120
+    while len(person.feed("newest", 30)["items"]) < videos:
+        assert time.monotonic() < deadline, "the feed does not show what is published"
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="package")
 def maker(url: str) -> Iterator[str]:
     """The handle of a maker who has published `CLIPS` videos."""
@@ -96,6 +104,7 @@ def maker(url: str) -> Iterator[str]:
             made.append(person.make_video(upload, f"clip {number} #slowlight", None))
         for video in made:
             person.wait_for_video(video, ["published"], 120)
+        _wait_for_feed(person, len(made))
         yield person.handle
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lightwell.agreement.roster import seats_of
+from lightwell.apps.compiling import compile_in_child
 from lightwell.apps.demo.check.disk import problems_at_rest
 from lightwell.apps.demo.check.planes import Planes
 from lightwell.apps.demo.check.run import STEPS, Result, not_taken, take, write_result
@@ -119,6 +120,8 @@ def running(
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=False, agreement=agreement)
             at_rest = _look_at_rest(deployment)
+        with console.status("Compiling what ranks; 20 s the first time …"):
+            compile_in_child()
         with console.status("Starting …"):
             supervisor.start(deployment.children(without))
         yield deployment, supervisor.restart, at_rest

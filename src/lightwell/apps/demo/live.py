@@ -9,6 +9,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lightwell.apps.compiling import compile_in_child
 from lightwell.apps.demo.deployment import CELLS, Deployment, prepare
 from lightwell.apps.demo.diary import Diary
 from lightwell.apps.demo.notebook import Notebook
@@ -41,6 +42,8 @@ def run(console: Console, folder: Path, without: frozenset[str], agreement: str 
     with Supervisor(folder.resolve() / "oversight") as supervisor:
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=True, agreement=agreement)
+        with console.status("Compiling what ranks; 20 s the first time …"):
+            compile_in_child()
         with console.status("Starting their processes …"):
             supervisor.start(deployment.children(without))
         show_addresses(console, deployment)

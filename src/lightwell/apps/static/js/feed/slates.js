@@ -66,9 +66,6 @@ export class Slate extends EventTarget {
     this.leaf = toHex(await leafHash(utf8(String(proof.entry))));
     this.checkedAt = Date.now();
     const wrong = verdict.steps.find(({ state }) => state === "failed");
-    if (wrong) this.#turn("failed", wrong.detail);
-    else if (verdict.held) this.#turn("held", "");
-    else this.#turn("unknown", verdict.steps.find(({ state }) => state === "unknown")?.detail ?? "");
     const { entry, opening, inputs_digest, promise, vkey, origin } = proof;
     /** @type {Receipt} */
     const receipt = {
@@ -76,6 +73,10 @@ export class Slate extends EventTarget {
       place: null, checked: null, failures: wrong ? withFailure([], ownFinding(wrong), this.checkedAt) : [],
     };
     await keepReceipt(receipt);
+    // Only now: who leaves the page as soon as it says that the slate holds has its receipt.
+    if (wrong) this.#turn("failed", wrong.detail);
+    else if (verdict.held) this.#turn("held", "");
+    else this.#turn("unknown", verdict.steps.find(({ state }) => state === "unknown")?.detail ?? "");
     this.settle(receipt, ledger);
     if (!wrong) void this.#follow(receipt, ledger, keys?.witnesses ?? []);
   }
