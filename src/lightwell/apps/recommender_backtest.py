@@ -153,7 +153,7 @@ def score_long(
     if forest is not None:
         outcome = forest.outcomes.index("long")
         begin, end = forest.starts[outcome], forest.starts[outcome + 1]
-        kernels.trees.walk(forest.nodes, forest.values, forest.root, forest.depth, begin, end, rows, given)
+        kernels.trees.walk(forest.nodes, forest.values, forest.root, forest.depth, begin, end, rows, 1, given)
     answers[known] = given
     # Of a video that nobody knows, what is known of all.
     if known.any():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.draws import HOLDBACK, PROMOTION, below, draw
-from lightwell.recommender.integers import ONE, Ints, half_life_table
+from lightwell.recommender.integers import Ints, half_life_table
 from lightwell.recommender.lazily import lazily
 from lightwell.recommender.policy import Promotion, RankingPolicy
 from lightwell.recommender.ranker import RankerError
@@ -149,43 +149,35 @@ class Context:
         if not self.personal:
             return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
         taste = self.policy.taste
-        values = np.empty(self.watched.size + self.likes.size + self.hides.size, dtype=np.int64)
-        values[: self.watched.size] = (self.strength - taste.neutral) * self.recency // ONE
-        values[self.watched.size : self.watched.size + self.likes.size] = taste.like * self._faded // ONE
-        values[self.watched.size + self.likes.size :] = -taste.hide
-        return np.concatenate((self.watched, self.likes, self.hides)), values
+        videos, values = kernels.measure.evidence(
+            self.watched, self.strength, self.recency, self.likes, self.hides,
+            taste.neutral, taste.like, taste.hide,
+        )  # fmt: skip
+        return videos, values
+
+    @lazily
+    def tastes(self) -> tuple[Positions, Ints, Positions, Ints, Positions, Ints]:
+        """Liking by creator, by sound and by hashtag, each as two parts of a `Tastes`."""
+        tables = self.tables
+        found: tuple[Positions, Ints, Positions, Ints, Positions, Ints] = kernels.measure.tastes(
+            tables.facts, tables.tag_starts, tables.tag, tables.tag_rarity, *self.evidence
+        )
+        return found
 
     @property
-    def _faded(self) -> Ints:
-        """How much is left of each like: as of its watch, or as of the oldest one if it has none here."""
-        if not self.watched.size:
-            return np.full(self.likes.size, ONE, dtype=np.int64)
-        order = self.watched.argsort(kind="stable")
-        ordered = self.watched[order]
-        at = np.maximum(ordered.searchsorted(self.likes, side="right") - 1, 0)
-        left: Ints = np.where(ordered[at] == self.likes, self.recency[order[at]], self.recency[0])
-        return left
-
-    @lazily
     def creator_tastes(self) -> Tastes:
         """Liking by creator."""
-        keys, sums = kernels.measure.tastes(self.tables.creator, *self.evidence)
-        return keys, sums
+        return self.tastes[:2]
 
-    @lazily
+    @property
     def sound_tastes(self) -> Tastes:
         """Liking by sound."""
-        keys, sums = kernels.measure.tastes(self.tables.sound, *self.evidence)
-        return keys, sums
+        return self.tastes[2:4]
 
-    @lazily
+    @property
     def tag_tastes(self) -> Tastes:
         """Liking by hashtag; one that most videos carry says little and counts little."""
-        tables = self.tables
-        keys, sums = kernels.measure.tag_tastes(
-            tables.tag_starts, tables.tag, tables.tag_rarity, *self.evidence
-        )
-        return keys, sums
+        return self.tastes[4:]
 
     @lazily
     def history(self) -> tuple[Positions, Positions]:
@@ -203,7 +195,7 @@ class Context:
         """
         tables, (videos, kinds) = self.tables, self.history
         room = kernels.gather.room_for(tables.near_starts, tables.base_size, videos, tables.size)
-        table = self._table = borrow(4 * room)
+        table = self._table = borrow(2 * room)
         met = kernels.gather.sum_neighbours(
             tables.near_starts, tables.near, tables.near_weight, tables.base_size, videos, kinds, room, table
         )
@@ -251,9 +243,9 @@ class Context:
         few = self.tables.few(rules.views, rules.newest, viewer.adult, viewer.region)
         return few.after(oldest, self.policy.limits.fresh)
 
-    def age(self, videos: NDArray[Any]) -> Ints:
-        """Whole hours since the videos were published, never below 0."""
-        hours: Ints = self.inputs.request.hour - self.tables.published[videos] // 3600
+    def age(self, facts: NDArray[Any]) -> Ints:
+        """Whole hours since videos were published, from their facts; never below 0."""
+        hours: Ints = self.inputs.request.hour - facts["hour"].astype(np.int64)
         return np.maximum(hours, 0)
 
     @lazily

@@ -1,19 +1,21 @@
 """The features a ranker is asked with: what each column means, and rows of them to serve and to train."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.context import Context, Positions
-from lightwell.recommender.tables import borrow, give_back
 
 Group = Literal["near", "creator", "sound", "topic", "popular", "finish", "new", "length", "habit", "hour"]
 """What a feature is about, in explanations."""
 
 Rows = NDArray[np.int16]
+Columns = NDArray[np.int16]
+
+_PIECE: Final = 64
 
 DEFAULT_TAB: Final = 1
 """The number of the page in rows made for serving."""
@@ -74,33 +76,50 @@ GROUP_OF: Final = np.array([GROUPS.index(feature.group) for feature in FEATURES]
 """By column, the place of its group in `GROUPS`."""
 
 
+def columns(
+    context: Context,
+    videos: Positions,
+    facts: NDArray[Any],
+    *,
+    places: bool = True,
+    tab: int = DEFAULT_TAB,
+    of_all: NDArray[Any] | None = None,
+) -> Columns:
+    """Make the features of some videos, shape (FEATURES, n or more: what is beyond n means nothing).
+
+    Args:
+        context: the viewer's past as of the request, and the counters as of the snapshot.
+        videos, facts: positions, shape (n,), any videos of the catalogue, and their facts.
+        places: whether `rank` is the place among the viewer's candidates, or 255 for all.
+        tab: 0..127.
+        of_all: facts of every video of the catalogue, where not those of the snapshot.
+    """
+    best = context.near_best if places else context.near_best[:0]
+    # In whole pieces, as a processor works on them: what was left over would take as long again.
+    made = np.empty((len(FEATURES), -(-videos.size // _PIECE) * _PIECE), dtype=np.int16)
+    kernels.asked.features(
+        facts, videos, context.tables.facts if of_all is None else of_all, *context.history, best,
+        *context.sums_of(videos), *context.graph_weights, context.inputs.request.hour, tab, made,
+    )  # fmt: skip
+    return made
+
+
 def rows(
     context: Context,
     videos: Positions,
     *,
-    places: bool = True,
     tab: int = DEFAULT_TAB,
     duration: NDArray[np.int32] | None = None,
 ) -> Rows:
-    """Make the rows of some videos, shape (n, FEATURES).
+    """Make the rows of some videos, shape (n, FEATURES), `rank` being 255 for all.
 
     Args:
-        context: the viewer's past as of the request, and the counters as of the snapshot.
-        videos: positions, shape (n,), any videos of the catalogue.
-        places: whether `rank` is the place among the viewer's candidates, or 255 for all.
-        tab: 0..127.
+        context, videos, tab: as for `columns`.
         duration: milliseconds of every video of the catalogue, where not those of the snapshot.
     """
-    tables = context.tables
-    best = context.near_best if places else context.near_best[:0]
-    lengths = tables.duration if duration is None else duration
-    made = np.empty((videos.size, len(FEATURES)), dtype=np.int16)
-    marks = borrow(tables.size)
-    kernels.asked.features(
-        videos, best, marks, *context.sums_of(videos), *context.graph_weights, tables.trend,
-        *context.history, tables.creator, tables.sound, tables.topic, lengths, tables.published,
-        tables.views, tables.longs, tables.longs_1h, tables.longs_6h, tables.longs_24h, tables.longs_week,
-        tables.views_24h, context.inputs.request.hour, tab, made,
-    )  # fmt: skip
-    give_back(marks)
-    return made
+    facts = context.tables.facts
+    if duration is not None:
+        facts = facts.copy()
+        kernels.asked.with_durations(duration, facts)
+    made = columns(context, videos, facts[videos], places=False, tab=tab, of_all=facts)
+    return np.ascontiguousarray(made[:, : videos.size].T)

@@ -1,101 +1,22 @@
 """Filters: which candidates may not be shown, each with its reason; the first that fits is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.context import Context, Positions
 from lightwell.recommender.integers import Mask
+from lightwell.recommender.kernels.compiled import FACTS
 from lightwell.recommender.sources import Candidates
 
-Drops = Callable[[Context, Candidates], Mask | None]
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A named rule that says which candidates to drop; None where it drops none of any."""
-
-    reason: str
-    drops: Drops
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Videos a filter dropped, for the clean room and for the tests."""
-
-    reason: str
-    videos: Positions
-
-
-def withdrawn(context: Context, candidates: Candidates) -> Mask | None:
-    """Taken down, or no longer public, since the snapshot was built."""
-    return kernels.gather.among_ids(context.withdrawn, candidates.ids) if context.withdrawn.size else None
-
-
-def age(context: Context, candidates: Candidates) -> Mask | None:
-    """For adults, and the viewer is not known to be one."""
-    barred = context.tables.audiences.barred_by_age(context.inputs.viewer.adult)
-    return None if barred is None else _of_audiences(context, candidates, barred)
-
-
-def region(context: Context, candidates: Candidates) -> Mask | None:
-    """Not to be shown in the viewer's region, as its maker chose."""
-    barred = context.tables.audiences.barred_by_region(context.inputs.viewer.region)
-    return None if barred is None else _of_audiences(context, candidates, barred)
-
-
-def hidden(context: Context, candidates: Candidates) -> Mask | None:
-    """Hidden by the viewer."""
-    return kernels.gather.among_ids(context.hidden, candidates.ids) if context.hidden.size else None
-
-
-def blocked(context: Context, candidates: Candidates) -> Mask | None:
-    """Made by someone the viewer blocked."""
-    return _by_creators(context, candidates, context.blocked)
-
-
-def muted(context: Context, candidates: Candidates) -> Mask | None:
-    """Made by someone the viewer muted."""
-    return _by_creators(context, candidates, context.muted)
-
-
-def own(context: Context, candidates: Candidates) -> Mask | None:
-    """Made by the viewer."""
-    if context.own < 0 or not context.policy.filters.own:
-        return None
-    mask: Mask = context.tables.creator[candidates.videos] == context.own
-    return mask
-
-
-def seen(context: Context, candidates: Candidates) -> Mask | None:
-    """Shown to the viewer before."""
-    return kernels.gather.among_ids(context.seen, candidates.ids) if context.seen.size else None
-
-
-def _of_audiences(context: Context, candidates: Candidates, barred: Mask) -> Mask:
-    mask: Mask = barred[context.tables.audience[candidates.videos]]
-    return mask
-
-
-def _by_creators(context: Context, candidates: Candidates, creators: Positions) -> Mask | None:
-    if not creators.size:
-        return None
-    mask: Mask = kernels.gather.among(creators, context.tables.creator[candidates.videos])
-    return mask
-
-
-_WITHDRAWN = Filter("withdrawn", withdrawn)
-_AGE = Filter("age", age)
-_REGION = Filter("region", region)
-_HIDDEN = Filter("hidden", hidden)
-_BLOCKED = Filter("blocked", blocked)
-_MUTED = Filter("muted", muted)
-_SEEN = Filter("seen", seen)
-FOR_YOU = (_WITHDRAWN, _AGE, _REGION, _HIDDEN, _BLOCKED, _MUTED, Filter("own", own), _SEEN)
-BY_TIME = (_WITHDRAWN, _AGE, _REGION, _HIDDEN, _BLOCKED, _MUTED, _SEEN)
-WITHOUT_VIEWER = (_WITHDRAWN, _AGE, _REGION)
+FOR_YOU: Final = ("withdrawn", "age", "region", "hidden", "blocked", "muted", "own", "seen")
+"""All reasons, in the order in which they are looked at; the kernel goes through them in one pass."""
+BY_TIME: Final = ("withdrawn", "age", "region", "hidden", "blocked", "muted", "seen")
+WITHOUT_VIEWER: Final = ("withdrawn", "age", "region")
 DROPPED: Mapping[str, str] = {
     "withdrawn": "Its maker took it back",
     "age": "It is for adults, and the viewer is not known to be one",
@@ -110,28 +31,54 @@ DROPPED: Mapping[str, str] = {
 }
 """Every reason why a video that was considered is not in a slate, and how it is said."""
 
+_ASKED: Final[Mapping[tuple[str, ...], int]] = {
+    reasons: sum(1 << FOR_YOU.index(reason) for reason in reasons)
+    for reasons in (FOR_YOU, BY_TIME, WITHOUT_VIEWER)
+}
+_NOBODY: Final = np.zeros(0, dtype=np.bool_)
+_NONE: Final = np.zeros(0, dtype=np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Sifted:
+    """Candidates that were found, and for each the number of the reason why it is dropped, 0 for none."""
+
+    videos: Positions
+    reasons: NDArray[np.int8]
+
+    def dropped(self) -> list[tuple[int, str]]:
+        """Position and reason of each that was dropped."""
+        at = np.flatnonzero(self.reasons)
+        numbers = self.reasons[at].tolist()
+        return [
+            (video, FOR_YOU[number - 1])
+            for video, number in zip(self.videos[at].tolist(), numbers, strict=True)
+        ]
+
 
 def drop_all(
-    context: Context, candidates: Candidates, filters: tuple[Filter, ...], *, again: bool = False
-) -> tuple[Candidates, list[Dropped]]:
-    """Apply the filters.
+    context: Context, candidates: Candidates, reasons: tuple[str, ...], *, again: bool = False
+) -> tuple[Candidates, Sifted]:
+    """Drop what may not be shown.
 
     Args:
-        context, candidates, filters: what is dropped, and by what.
+        context, candidates: what is dropped.
+        reasons: those that count, one of the tuples above.
         again: let back in what was seen long ago.
 
     Returns:
-        What is left, and what each filter dropped.
+        What is left, and why the others are not.
     """
-    left = np.ones(candidates.videos.shape, dtype=np.bool_)
-    dropped = []
-    for rule in filters:
-        found = rule.drops(context, candidates)
-        if found is None:
-            continue
-        if again and rule.reason == "seen":
-            found &= ~kernels.gather.among(context.seen_long_ago, candidates.videos)
-        mask = found & left
-        left &= ~mask
-        dropped.append(Dropped(rule.reason, candidates.videos[mask]))
-    return candidates.keep(left), dropped
+    viewer, audiences = context.inputs.viewer, context.tables.audiences
+    left = np.empty(candidates.videos.size, dtype=FACTS)
+    why, videos, bits, count = kernels.gather.sift(
+        candidates.facts, candidates.videos, candidates.found_by, context.withdrawn,
+        _mask(audiences.barred_by_age(viewer.adult)), _mask(audiences.barred_by_region(viewer.region)),
+        context.hidden, context.blocked, context.muted, context.own if context.policy.filters.own else -1,
+        context.seen, context.seen_long_ago if again else _NONE, _ASKED[reasons], left,
+    )  # fmt: skip
+    return Candidates(videos[:count], bits[:count], left[:count]), Sifted(candidates.videos, why)
+
+
+def _mask(barred: Mask | None) -> Any:
+    return _NOBODY if barred is None else barred

@@ -7,7 +7,7 @@ import numpy as np
 from lightwell.recommender import features, kernels
 from lightwell.recommender.context import RANKED_UNIT, Context, Tastes
 from lightwell.recommender.contribution import Contribution
-from lightwell.recommender.features import Rows
+from lightwell.recommender.features import Columns, Rows
 from lightwell.recommender.integers import Ints
 from lightwell.recommender.kernels import measure
 from lightwell.recommender.lazily import lazily
@@ -39,21 +39,20 @@ class Measured:
         tables = context.tables
         (long, other), (by_long, by_other) = context.graph_weights, context.sums_of(self.candidates.videos)
         found: Ints = kernels.measure.signals(
-            self.candidates.videos, long * by_long + other * by_other,
-            tables.creator, tables.sound, tables.tag_starts, tables.tag, tables.rise,
-            tables.finish, *context.creator_tastes, *context.sound_tastes, *context.tag_tastes,
+            self.candidates.facts, self.candidates.videos, long * by_long + other * by_other,
+            tables.tag_starts, tables.tag, *context.tastes,
         )  # fmt: skip
         return found
 
     @lazily
-    def features(self) -> Rows:
-        """What the ranker is asked with, shape (n, features)."""
-        return features.rows(self.context, self.candidates.videos)
+    def columns(self) -> Columns:
+        """What the ranker is asked with, shape (features, n or more); see `features.columns`."""
+        return features.columns(self.context, self.candidates.videos, self.candidates.facts)
 
     @lazily
-    def columns(self) -> Rows:
-        """The same, shape (features, n)."""
-        return np.ascontiguousarray(self.features.T)
+    def features(self) -> Rows:
+        """The same, shape (n, features)."""
+        return np.ascontiguousarray(self.columns[:, : self.candidates.videos.size].T)
 
     def creator(self, at: int) -> str:
         """The creator's key of a candidate."""
@@ -62,7 +61,7 @@ class Measured:
 
     def age(self, at: int) -> int:
         """The age of a candidate in whole hours."""
-        return int(self.context.age(self.candidates.videos[at : at + 1])[0])
+        return int(self.context.age(self.candidates.facts[at : at + 1])[0])
 
     def tag_liking(self, tag: int) -> int:
         """The liking of a hashtag."""

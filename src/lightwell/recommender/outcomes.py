@@ -14,16 +14,21 @@ def points(measured: Measured) -> Ints:
     """Sum over outcomes of the policy's weight times the trees' log-odds in 1/1024, shape (n,)."""
     found = np.zeros(measured.candidates.videos.shape, dtype=np.int64)
     for outcome, weight in _weights(measured):
-        found += weight * raw(measured, outcome)
+        _add(measured, outcome, weight, found)
     return found
 
 
 def raw(measured: Measured, outcome: int) -> Ints:
     """What the trees of one outcome answer, in 1/1024 log-odds, shape (n,)."""
+    found = np.zeros(measured.candidates.videos.shape, dtype=np.int64)
+    _add(measured, outcome, 1, found)
+    return found
+
+
+def _add(measured: Measured, outcome: int, weight: int, points: Ints) -> None:
     forest = measured.context.tables.forest
-    if forest is None:
-        return np.zeros(measured.candidates.videos.shape, dtype=np.int64)
-    return forest.answer(outcome, measured.features, measured.columns)
+    if forest is not None:
+        forest.answer(outcome, measured.columns, weight, points)
 
 
 def describe(measured: Measured, at: int, total: int) -> list[Contribution]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lightwell.recommender import external, features, filters, scorers, selector, sources
 from lightwell.recommender.context import Context, Positions
 from lightwell.recommender.contribution import Contribution
-from lightwell.recommender.filters import Dropped, Filter
+from lightwell.recommender.filters import Sifted
 from lightwell.recommender.integers import Ints
 from lightwell.recommender.lazily import lazily
 from lightwell.recommender.measured import Measured
@@ -38,7 +38,7 @@ class Stages:
     """
 
     sources: tuple[Source, ...]
-    filters: tuple[Filter, ...]
+    filters: tuple[str, ...]
     scorers: tuple[Scorer, ...]
     selector: Selector
     ranker: tuple[Scorer, ...] | None = None
@@ -73,9 +73,9 @@ class Ranked:
     measured: Measured
     stages: Stages
     scorers: tuple[Scorer, ...]
-    points: Ints
+    points: list[Ints | None]
     picks: list[Pick]
-    filtered: list[Dropped]
+    filtered: Sifted
 
     @property
     def context(self) -> Context:
@@ -113,8 +113,7 @@ class Ranked:
         rows = [
             (snapshot.name(video), "outranked") for at, video in enumerate(videos.tolist()) if at not in taken
         ]
-        for part in self.filtered:
-            rows += [(snapshot.name(video), part.reason) for video in part.videos.tolist()]
+        rows += [(snapshot.name(video), reason) for video, reason in self.filtered.dropped()]
         wanted = [promotion.video for promotion in self.context.policy.promotions]
         found = snapshot.find(wanted).tolist()
         rows += [(video, "not-in-catalogue") for video, at in zip(wanted, found, strict=True) if at < 0]
@@ -122,12 +121,11 @@ class Ranked:
 
     def _reasons(self, place: int) -> list[Contribution]:
         pick = self.picks[place]
-        column: list[int] = self.points[:, pick.at].tolist()
         parts = [
             part
-            for scorer, points in zip(self.scorers, column, strict=True)
-            if points
-            for part in scorer.describe(self.measured, pick.at, points)
+            for scorer, points in zip(self.scorers, self.points, strict=True)
+            if points is not None and points[pick.at]
+            for part in scorer.describe(self.measured, pick.at, int(points[pick.at]))
         ]
         parts += self.stages.selector.describe(self.measured, self.picks, place)
         return sorted(parts, key=lambda part: -part.points)
@@ -169,9 +167,8 @@ def rank_opened(context: Context, stages: Stages) -> Ranked:
     context.external = external.points(context.policy, context.inputs)
     measured, filtered = _candidates(context, stages)
     chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
-    points = scorers.score_all(measured, chosen)
+    scores, points = scorers.score_all(measured, chosen)
     context.release()
-    scores = points.sum(axis=0)
     names = [source.name for source in (*stages.sources, AGAIN)]
     pool = selector.first_viewers(measured, names.index("fresh")) if "fresh" in names else _NOBODY
     picks = stages.selector.choose(measured, scores, pool)
@@ -213,7 +210,7 @@ def _open(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Con
     return Context(snapshot, policy, inputs)
 
 
-def _candidates(context: Context, stages: Stages) -> tuple[Measured, list[Dropped]]:
+def _candidates(context: Context, stages: Stages) -> tuple[Measured, Sifted]:
     """Find and filter; where that leaves too few, also what was seen long ago (if the policy says so)."""
     ranked = stages.ranker is not None and context.tables.forest is not None
     found = sources.find_all(context, stages.sources)
@@ -251,7 +248,7 @@ def best_opened(
     """Give the best candidates of a request whose record was checked; see `features_of`."""
     measured, _ = _candidates(context, stages)
     chosen = stages.ranker if measured.ranked and stages.ranker is not None else stages.scorers
-    scores = scorers.score_all(measured, chosen).sum(axis=0)
+    scores, _ = scorers.score_all(measured, chosen)
     best = (-scores).argsort(kind="stable")[:most]
     rows = measured.features[best]
     context.release()
@@ -299,7 +296,7 @@ def rows_of(
         RecordError: as `rank`.
     """
     context = _open(snapshot, policy, inputs)
-    rows = features.rows(context, videos, places=False, tab=tab, duration=duration)
+    rows = features.rows(context, videos, tab=tab, duration=duration)
     context.release()
     return rows
 

@@ -12,7 +12,7 @@ from lightwell.recommender.integers import Ints, saturate, scale
 from lightwell.recommender.kernels import measure
 from lightwell.recommender.measured import Measured, creator_reason, finish_code, sound_reason
 
-Points = Callable[[Measured], Ints]
+Points = Callable[[Measured], Ints | None]
 Describe = Callable[[Measured, int, int], list[Contribution]]
 
 
@@ -20,7 +20,7 @@ Describe = Callable[[Measured, int, int], list[Contribution]]
 class Scorer:
     """A reason that gives or takes points.
 
-    points: for the candidates measured (n,), signed points (n,).
+    points: for the candidates measured (n,), signed points (n,); None where it gives none to any.
     describe: for the candidates, which of them, and its points (not zero), contributions that sum to them.
     """
 
@@ -85,12 +85,13 @@ def co_watch_points(measured: Measured) -> Ints:
     return saturate(measured.signals[measure.GRAPH], policy.taste.co_watch_half, policy.weights.co_watch)
 
 
-def follow_points(measured: Measured) -> Ints:
+def follow_points(measured: Measured) -> Ints | None:
     """Made by someone the viewer follows."""
-    context, videos = measured.context, measured.candidates.videos
+    context = measured.context
     if not context.follows.size:
-        return np.zeros(videos.shape, dtype=np.int64)
-    is_followed = kernels.gather.among(context.follows, context.tables.creator[videos])
+        return None
+    creators = np.ascontiguousarray(measured.candidates.facts["creator"])
+    is_followed = kernels.gather.among(context.follows, creators)
     points: Ints = is_followed * np.int64(context.policy.weights.follow * measured.unit)
     return points
 
@@ -119,7 +120,7 @@ def new_points(measured: Measured) -> Ints:
     """Young, by an even slope down to nothing."""
     policy = measured.context.policy
     hours = policy.exploration.hours
-    young = np.maximum(hours - measured.context.age(measured.candidates.videos), 0)
+    young = np.maximum(hours - measured.context.age(measured.candidates.facts), 0)
     points: Ints = young * (policy.weights.new * measured.unit) // hours
     return points
 
@@ -139,8 +140,10 @@ def lot_points(measured: Measured) -> Ints:
     return points
 
 
-def promotion_points(measured: Measured) -> Ints:
+def promotion_points(measured: Measured) -> Ints | None:
     """A human decision, while it lasts and as far as its ceiling lets it act."""
+    if not measured.context.promoted:
+        return None
     videos = measured.candidates.videos
     points = np.zeros(videos.shape, dtype=np.int64)
     for place, promotion in measured.context.promoted.items():
@@ -154,15 +157,16 @@ def describe_promotion(measured: Measured, at: int, points: int) -> list[Contrib
     return [Contribution("promotion", points, measured.context.promoted[video].id)]
 
 
-def external_points(measured: Measured) -> Ints:
+def external_points(measured: Measured) -> Ints | None:
     """What a ranker by others, named in the policy, gives or takes."""
     given, ids = measured.context.external, measured.candidates.ids
+    if not given or not ids.size:
+        return None
     points = np.zeros(ids.shape, dtype=np.int64)
-    if given and ids.size:
-        wanted = np.array([int(video, 16) for video in given], dtype=np.uint64)
-        at = np.minimum(ids.searchsorted(wanted), ids.size - 1)
-        is_candidate = ids[at] == wanted
-        points[at[is_candidate]] = np.array(list(given.values()), dtype=np.int64)[is_candidate]
+    wanted = np.array([int(video, 16) for video in given], dtype=np.uint64)
+    at = np.minimum(ids.searchsorted(wanted), ids.size - 1)
+    is_candidate = ids[at] == wanted
+    points[at[is_candidate]] = np.array(list(given.values()), dtype=np.int64)[is_candidate]
     return points * measured.unit
 
 
@@ -172,12 +176,12 @@ def describe_external(measured: Measured, _at: int, points: int) -> list[Contrib
     return [Contribution("external", points, ranker.digest[:12] if ranker else None)]
 
 
-def again_points(measured: Measured) -> Ints:
+def again_points(measured: Measured) -> Ints | None:
     """Seen before: offered only when nothing else is left, and always after it."""
-    context, ids = measured.context, measured.candidates.ids
+    context = measured.context
     if not measured.again:
-        return np.zeros(ids.shape, dtype=np.int64)
-    again = kernels.gather.among_ids(context.seen, ids)
+        return None
+    again = kernels.gather.among_ids(context.seen, np.ascontiguousarray(measured.candidates.ids))
     loss: Ints = again * np.int64(-context.policy.filters.again * measured.unit)
     return loss
 
@@ -221,6 +225,11 @@ BY_LOT = (_RISING, _FINISH, _NEW, _PROMOTION, Scorer(lot_points, _plain("lot")))
 BY_TIME = (Scorer(time_points, _describe_age("newest")), _AGAIN)
 
 
-def score_all(measured: Measured, scorers: tuple[Scorer, ...]) -> Ints:
-    """Points of every scorer, shape (scorers, n); the sum over the first axis is the score."""
-    return np.stack([scorer.points(measured) for scorer in scorers])
+def score_all(measured: Measured, scorers: tuple[Scorer, ...]) -> tuple[Ints, list[Ints | None]]:
+    """The score of each candidate, shape (n,), and the points of every scorer that it is the sum of."""
+    points = [scorer.points(measured) for scorer in scorers]
+    scores = np.zeros(measured.candidates.videos.shape, dtype=np.int64)
+    for part in points:
+        if part is not None:
+            scores += part
+    return scores, points

@@ -14,6 +14,7 @@ from lightwell.recommender.integers import Ints
 from lightwell.recommender.measured import Measured
 
 CERTAIN = 1_000_000
+_NO_IDS = np.zeros(0, dtype=np.uint64)
 
 
 class Pick(NamedTuple):
@@ -56,8 +57,8 @@ def _best(measured: Measured, scores: Ints, _pool: Positions) -> list[Pick]:
 
 def _spread(measured: Measured, scores: Ints, pool: Positions) -> list[Pick]:
     """Greedy by score less repetition, with a seeded draw for new videos at every so many places."""
-    context, videos = measured.context, measured.candidates.videos
-    tables, rules, explore = context.tables, context.policy.diversity, context.policy.exploration
+    context = measured.context
+    rules, explore = context.policy.diversity, context.policy.exploration
     k, unit = context.inputs.request.k, measured.unit
     draws = raw_draws(context.inputs.seed, EXPLORE, 2 * (k // explore.every))
     numbers = np.array(
@@ -68,7 +69,7 @@ def _spread(measured: Measured, scores: Ints, pool: Positions) -> list[Pick]:
         dtype=np.int64,
     )  # fmt: skip
     picks = kernels.choose.diverse(
-        scores, videos, context.just_shown, tables.creator, tables.sound, tables.topic, numbers, pool, draws
+        scores, measured.candidates.facts, context.tables.facts, context.just_shown, numbers, pool, draws
     )
     return [Pick(*row) for row in picks.tolist()]
 
@@ -78,13 +79,12 @@ def first_viewers(measured: Measured, fresh: int) -> Positions:
 
     Fewest views first, then the newest, then id; none that the viewer has seen.
     """
-    context, candidates = measured.context, measured.candidates
-    at = np.flatnonzero(candidates.found_by & (1 << fresh))
-    if measured.again:
-        at = at[~kernels.gather.among_ids(context.seen, candidates.ids[at])]
-    videos = candidates.videos[at]
-    order = np.lexsort((at, -context.tables.published[videos], context.tables.views[videos]))
-    return at[order].astype(np.int32)
+    tables, candidates = measured.context.tables, measured.candidates
+    found: Positions = kernels.choose.first_viewers(
+        candidates.found_by, 1 << fresh, candidates.facts, candidates.videos, tables.views, tables.published,
+        measured.context.seen if measured.again else _NO_IDS,
+    )  # fmt: skip
+    return found
 
 
 def _describe_spread(measured: Measured, picks: list[Pick], place: int) -> list[Contribution]:

@@ -179,7 +179,7 @@ class Part:
             self.about.facts.videos,
         )
         room = kernels.gather.room_for(starts, whole, watched, self.size)
-        table = borrow(4 * room)
+        table = borrow(2 * room)
         met = kernels.gather.sum_neighbours(
             starts, self.arrays["near"], weight, whole, watched, kinds, room, table
         )

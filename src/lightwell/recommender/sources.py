@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.context import Context, Ids, Positions
-from lightwell.recommender.integers import Mask, as_ints
-from lightwell.recommender.tables import borrow, give_back
+from lightwell.recommender.integers import as_ints
+from lightwell.recommender.kernels.compiled import FACTS
 
 Find = Callable[[Context], Positions]
 
@@ -167,17 +168,19 @@ WITHOUT_VIEWER = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """Videos found, ascending by id and distinct, and for each the sources that found it, a bit for each."""
+    """Videos found, distinct and ascending by id; of each, a bit for each source that found it; facts."""
 
     videos: Positions
-    ids: Ids
     found_by: Positions
+    facts: NDArray[Any]
 
-    def keep(self, mask: Mask) -> "Candidates":
-        """Those where the mask is true."""
-        return Candidates(self.videos[mask], self.ids[mask], self.found_by[mask])
+    @property
+    def ids(self) -> Ids:
+        """Shape (n,), ascending."""
+        ids: Ids = self.facts["id"]
+        return ids
 
     def first_source(self, at: int) -> int:
         """The first source, in their order, that found a candidate."""
@@ -189,10 +192,7 @@ def find_all(context: Context, sources: tuple[Source, ...]) -> Candidates:
     """Ask every source and merge what they find."""
     found = [source.find(context) for source in sources]
     ends = as_ints(list(accumulate(part.size for part in found)))
-    tables = context.tables
-    marks = borrow(tables.size)
-    videos, bits = kernels.gather.merge(np.concatenate(found), ends, marks)
-    give_back(marks)
-    ids = tables.ids[videos]
-    order = ids.argsort()
-    return Candidates(videos[order], ids[order], bits[order])
+    every = np.concatenate(found)
+    facts = np.empty(every.size, dtype=FACTS)
+    videos, bits, count = kernels.gather.merge(every, ends, context.tables.facts, facts)
+    return Candidates(videos, bits, facts[:count])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lightwell.recommender import kernels
 from lightwell.recommender.audience import Audiences
 from lightwell.recommender.kernels.asked import FEATURES as MOST_FEATURES
+from lightwell.recommender.kernels.compiled import FACTS
 from lightwell.recommender.ranker import Ranker, RankerError, depths
 from lightwell.recommender.snapshot import Snapshot
 
@@ -16,6 +17,7 @@ _STEP: Final = 1 << 16
 _MOST_FREE: Final = 4
 _MOST_SIZES: Final = 8
 _MOST_LEAVES: Final = 32
+_LARGEST: Final = 32_767  # of a feature
 _STEP_FIRST: Final = 256
 
 _free: dict[int, list[NDArray[np.int32]]] = {}
@@ -34,42 +36,51 @@ class Forest:
         )
         self.questions = _questions(ranker)
 
-    def answer(self, outcome: int, rows: NDArray[np.int16], columns: NDArray[np.int16]) -> NDArray[np.int64]:
-        """What the trees of one outcome answer, in 1/1024 log-odds, shape (n,).
+    def answer(self, outcome: int, columns: NDArray[np.int16], weight: int, raw: NDArray[np.int64]) -> None:
+        """Add what the trees of one outcome answer, in 1/1024 log-odds, times a weight.
 
         Args:
             outcome: its number.
-            rows, columns: features, shape (n, features) and the other way round.
+            columns: features, shape (features, n or more).
+            weight: of the outcome.
+            raw: what to add to, shape (n,).
         """
         first, last = self.starts[outcome], self.starts[outcome + 1]
-        raw = np.zeros(rows.shape[0], dtype=np.int64)
         if self.questions is not None:
-            kernels.trees.vote(*self.questions, first, last, columns, raw)
+            kernels.trees.vote(*self.questions, first, last, columns, weight, raw)
         else:
-            kernels.trees.walk(self.nodes, self.values, self.root, self.depth, first, last, rows, raw)
-        return raw
+            rows = np.ascontiguousarray(columns[:, : raw.size].T)
+            kernels.trees.walk(self.nodes, self.values, self.root, self.depth, first, last, rows, weight, raw)
 
 
 Questions = tuple[
-    NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32]
+    NDArray[np.int64], NDArray[np.int32], NDArray[np.int16], NDArray[np.uint16], NDArray[np.int32]
 ]
 
 
 def _questions(ranker: Ranker) -> Questions | None:
-    """The questions of trees as `kernels.trees.vote` puts them; None if one has more than 32 leaves."""
+    """The questions of trees as `kernels.trees.vote` puts them; None where it cannot put one.
+
+    It cannot if a tree has more than 32 leaves, or a threshold is below all that a feature may be.
+    """
     starts, found = [0], list[tuple[int, int, int]]()
     values = np.zeros(32 * ranker.trees, dtype=np.int32)
     feature, threshold = ranker.feature.tolist(), ranker.threshold.tolist()
     left, right = ranker.left.tolist(), ranker.right.tolist()
     for tree, root in enumerate(ranker.root.tolist()):
         leaf, ways = 0, [(root, -1)]
+        halves: tuple[list[tuple[int, int, int]], ...] = ([], [])
         # Left before right; coming to a right child says which leaves stand left of its question.
         opened: dict[int, int] = {}
         while ways:
             node, asked = ways.pop()
             if asked >= 0:
                 struck = (1 << leaf) - (1 << opened[asked])
-                found.append((feature[asked], threshold[asked], 0xFFFFFFFF & ~struck))
+                for number, half in enumerate(halves):
+                    own = struck >> 16 * number & 0xFFFF
+                    # No feature exceeds the largest it may be: such a question strikes nothing.
+                    if own and threshold[asked] < _LARGEST:
+                        half.append((feature[asked], threshold[asked], 0xFFFF & ~own))
             if feature[node] >= 0:
                 opened[node] = leaf
                 ways += [(right[node], node), (left[node], -1)]
@@ -78,11 +89,15 @@ def _questions(ranker: Ranker) -> Questions | None:
                 return None
             values[32 * tree + kernels.trees.leaf_place(leaf)] = ranker.value[node]
             leaf += 1
-        starts.append(len(found))
+        for half in halves:
+            found += half
+            starts.append(len(found))
     table = np.array(found, dtype=np.int64).reshape(-1, 3)
+    if table.size and int(table[:, 1].min()) < -_LARGEST - 1:
+        return None
     return (
         np.array(starts, dtype=np.int64), np.ascontiguousarray(table[:, 0], dtype=np.int32),
-        np.ascontiguousarray(table[:, 1], dtype=np.int32), np.ascontiguousarray(table[:, 2], dtype=np.uint32),
+        np.ascontiguousarray(table[:, 1], dtype=np.int16), np.ascontiguousarray(table[:, 2], dtype=np.uint16),
         values,
     )  # fmt: skip
 
@@ -155,6 +170,14 @@ class Tables:
         self.forest = _forest_of(snapshot.ranker)
         self.audience = _taken(snapshot.audience, np.int32)
         self.audiences = Audiences(snapshot.audiences)
+        self.facts = np.empty(self.size, dtype=FACTS)
+        """What ranking asks of each video, side by side."""
+        kernels.asked.facts(
+            self.ids, self.creator, self.sound, self.topic, self.audience, self.published, self.duration,
+            self.trend, self.rise, self.finish, self.views, self.longs, self.longs_1h, self.longs_6h,
+            self.longs_24h, self.longs_week, self.views_24h, self.facts,
+        )  # fmt: skip
+        self.facts.flags.writeable = False
         self._few: dict[tuple[int, int, bool, str], Few] = {}
         self._first: dict[tuple[str, bool, str], tuple[NDArray[np.int32], int]] = {}
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.draws import LOT, draw, philox
-from lightwell.recommender.kernels import gather, measure, trees
+from lightwell.recommender.kernels import choose, gather, measure, trees
+from lightwell.recommender.kernels.compiled import FACTS
 from lightwell.recommender.ranker import depths
 from lightwell.recommender.tables import Forest
 from tests.unit.recommender.forests import drawn
@@ -101,7 +102,8 @@ def test_neighbours_are_summed_and_the_best_kept(
 
 
 def test_a_graph_that_names_one_neighbour_without_end_stays_in_its_room() -> None:
-    # A crafted snapshot may repeat a neighbour so that sums come back to nothing: it is met once.
+    # A crafted snapshot may repeat a neighbour so that sums come back to nothing: it is met once, and a sum
+    # beyond 16 bits, which distinct neighbours cannot reach, keeps its low ones.
     row = [-127] * 258 + [-2, 127] * 200
     starts = i8([0, 40 * len(row)])
     near, weight = i4([1] * (40 * len(row))), np.array(row * 40, dtype=np.int8)
@@ -109,21 +111,77 @@ def test_a_graph_that_names_one_neighbour_without_end_stays_in_its_room() -> Non
     table = np.zeros(4 * room, dtype=np.int32)
     met = gather.sum_neighbours(starts, near, weight, 1, i4([0]), i4([1]), room, table)
     assert (table[met] - 1).tolist() == [1]
-    assert gather.sums_of(table, room, i4([1]))[1].tolist() == [40 * sum(row)]
+    whole = 40 * sum(row)
+    assert gather.sums_of(table, room, i4([1]))[1].tolist() == [(whole + (1 << 15)) % (1 << 16) - (1 << 15)]
+
+
+def facts_of(creator: list[int], audience: list[int] | None = None) -> NDArray[Any]:
+    """Facts of `VIDEOS` videos, whose ids fall as positions rise."""
+    rows = np.zeros(VIDEOS, dtype=FACTS)
+    rows["id"] = [VIDEOS - at for at in range(VIDEOS)]
+    rows["creator"], rows["sound"] = creator, [-1 - number for number in creator]
+    rows["audience"] = audience or 0
+    return rows
 
 
 @quick
 @given(st.lists(st.lists(positions, max_size=20), max_size=12))
 def test_merging_keeps_each_video_once_with_all_that_found_it(found: list[list[int]]) -> None:
-    marks = np.zeros(VIDEOS, dtype=np.int32)
+    every = i4([video for part in found for video in part])
     ends = i8(np.cumsum([len(part) for part in found]).tolist())
-    videos, bits = gather.merge(i4([video for part in found for video in part]), ends, marks)
-    assert not marks.any()
-    expected = {
-        video: sum(1 << at for at, part in enumerate(found) if video in part) for video in videos.tolist()
-    }
-    assert dict(zip(videos.tolist(), bits.tolist(), strict=True)) == expected
-    assert set(expected) == {video for part in found for video in part}
+    facts, rows = facts_of(list(range(VIDEOS))), np.zeros(every.size, dtype=FACTS)
+    videos, bits, count = gather.merge(every, ends, facts, rows)
+    assert videos.tolist() == sorted(set(every.tolist()), reverse=True)  # ascending by id
+    assert bits.tolist() == [
+        sum(1 << at for at, part in enumerate(found) if video in part) for video in videos.tolist()
+    ]
+    assert rows[:count]["creator"].tolist() == videos.tolist()
+
+
+numbers = st.sets(st.integers(0, 5))
+some = st.sets(positions)
+
+
+@quick
+@given(
+    st.lists(st.tuples(numbers, st.integers(0, 3)), min_size=VIDEOS, max_size=VIDEOS),
+    st.lists(some, min_size=4, max_size=4),
+    st.lists(numbers, min_size=2, max_size=2),
+    st.lists(st.booleans(), min_size=8, max_size=8),
+    st.integers(-1, 5),
+    st.integers(0, 255),
+)
+def test_the_first_reason_that_fits_drops_a_candidate(
+    about: list[tuple[set[int], int]],
+    ids: list[set[int]],
+    creators: list[set[int]],
+    barred: list[bool],
+    own: int,
+    asked: int,
+) -> None:
+    creator = [max(number, default=0) for number, _ in about]
+    audience = [number for _, number in about]
+    facts = facts_of(creator, audience)
+    withdrawn, hidden, seen, again = ids
+    blocked, muted = creators
+    young, away = barred[:4], barred[4:]
+    left = np.zeros(VIDEOS, dtype=FACTS)
+    videos = i4(list(range(VIDEOS)))
+    reasons, kept, bits, count = gather.sift(
+        facts, videos, videos, u8(sorted(VIDEOS - at for at in withdrawn)), np.array(young), np.array(away),
+        u8(sorted(VIDEOS - at for at in hidden)), i4(sorted(blocked)), i4(sorted(muted)), own,
+        u8(sorted(VIDEOS - at for at in seen)), i4(sorted(again)), asked, left,
+    )  # fmt: skip
+    for at in range(VIDEOS):
+        why = [
+            at in withdrawn, young[audience[at]], away[audience[at]], at in hidden, creator[at] in blocked,
+            creator[at] in muted, creator[at] == own, at in seen - again,
+        ]  # fmt: skip
+        fits = [number + 1 for number, is_so in enumerate(why) if is_so and asked >> number & 1]
+        assert reasons[at] == (fits[0] if fits else 0)
+    expected = [at for at in range(VIDEOS) if not reasons[at]]
+    assert kept[:count].tolist() == bits[:count].tolist() == expected
+    assert left[:count]["id"].tolist() == [VIDEOS - at for at in expected]
 
 
 @quick
@@ -142,15 +200,19 @@ def test_the_best_come_first_and_ties_by_id(given_: list[tuple[int, int]], most:
     st.integers(0, 8),
 )
 def test_tastes_are_sums_by_number(column: list[int], evidence: list[tuple[int, int]], most: int) -> None:
-    keys, sums = measure.tastes(
-        i4(column), i4([at for at, _ in evidence]), i8([value for _, value in evidence])
-    )
+    starts, tag = rows_of([[number] if number >= 0 else [] for number in column])
+    rarity = np.full(10, 256, dtype=np.int16)
+    keys, sums, _, _, tags, of_tags = measure.tastes(
+        facts_of(column), starts, i4(tag), rarity,
+        i4([at for at, _ in evidence]), i8([value for _, value in evidence]),
+    )  # fmt: skip
+    by_tag = {key: total for key, total in zip(tags.tolist(), of_tags.tolist(), strict=True) if key >= 0}
     expected: Counter[int] = Counter()
     for at, value in evidence:
         if column[at] >= 0:
             expected[column[at]] += value
     held = {key: total for key, total in zip(keys.tolist(), sums.tolist(), strict=True) if key >= 0}
-    assert held == dict(expected)
+    assert held == by_tag == dict(expected)
     liked = sorted((key for key in held if held[key] > 0), key=lambda key: (-held[key], key))
     assert measure.liked_best(keys, sums, most).tolist() == sorted(liked[:most])
 
@@ -181,6 +243,54 @@ def test_a_history_has_each_video_once_at_its_latest_place(
             assert kind == (measure.LONG if is_long else measure.OTHER)
 
 
+@quick
+@given(
+    st.lists(st.tuples(positions, st.integers(0, 255)), max_size=20),
+    st.sets(positions, max_size=9),
+    st.sets(positions, max_size=9),
+)
+def test_evidence_fades_with_the_newest_watch_of_its_video(
+    watched: list[tuple[int, int]], likes: set[int], hides: set[int]
+) -> None:
+    recency = [(1 << 16) >> (len(watched) - 1 - at) for at in range(len(watched))]
+    videos, values = measure.evidence(
+        i4([video for video, _ in watched]), i8([strength for _, strength in watched]), i8(recency),
+        i4(sorted(likes)), i4(sorted(hides)), 100, 700, 900,
+    )  # fmt: skip
+    left = {video: recency[at] for at, (video, _) in enumerate(watched)}
+    oldest = recency[0] if recency else 1 << 16
+    expected = [
+        (video, (strength - 100) * recency[at] // 65536) for at, (video, strength) in enumerate(watched)
+    ]
+    expected += [(video, 700 * left.get(video, oldest) // 65536) for video in sorted(likes)]
+    expected += [(video, -900) for video in sorted(hides)]
+    assert list(zip(videos.tolist(), values.tolist(), strict=True)) == expected
+
+
+@quick
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), min_size=VIDEOS, max_size=VIDEOS
+    ),
+    some,
+)
+def test_those_who_need_first_viewers_stand_by_views_then_age_then_id(
+    about: list[tuple[int, int, int]], skip: set[int]
+) -> None:
+    bits, views, published = (list(column) for column in zip(*about, strict=True))
+    rows = np.zeros(VIDEOS, dtype=FACTS)
+    rows["id"] = range(VIDEOS)
+    found = choose.first_viewers(
+        i4(bits), 2, rows, i4(list(range(VIDEOS))), i8(views), i8(published), u8(sorted(skip))
+    )
+    wanted = [at for at in range(VIDEOS) if bits[at] & 2 and at not in skip]
+    assert found.tolist() == sorted(wanted, key=lambda at: (views[at], -published[at], at))
+
+
+def test_the_facts_of_a_video_fill_one_line_of_the_cache() -> None:
+    assert FACTS.itemsize == 64
+
+
 def walked(ranker: Any, tree: int, row: list[int]) -> list[tuple[int, int]]:
     """The way through a tree: (node, feature asked), the leaf's feature being -1."""
     at, way = int(ranker.root[tree]), []
@@ -204,13 +314,13 @@ def test_trees_answer_what_following_them_gives_and_their_parts_sum_to_it(
     rows = np.array(numbers, dtype=np.int16).reshape(2, 31)
     for first, last in ((0, 3), (3, 6), (0, 6)):
         raw = np.zeros(2, dtype=np.int64)
-        trees.walk(nodes, values, ranker.root, depth, first, last, rows, raw)
+        trees.walk(nodes, values, ranker.root, depth, first, last, rows, 1, raw)
         questions = Forest(ranker).questions
         assert (questions is None) == (leaves > 32)
         if questions is not None:
             voted = np.zeros(2, dtype=np.int64)
-            trees.vote(*questions, first, last, np.ascontiguousarray(rows.T), voted)
-            assert voted.tolist() == raw.tolist()
+            trees.vote(*questions, first, last, np.ascontiguousarray(rows.T), -3, voted)
+            assert voted.tolist() == (-3 * raw).tolist()
         for row, answer in zip(rows, raw.tolist(), strict=True):
             ways = [walked(ranker, tree, row.tolist()) for tree in range(first, last)]
             assert answer == sum(int(ranker.value[way[-1][0]]) for way in ways)

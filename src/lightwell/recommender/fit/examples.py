@@ -209,7 +209,7 @@ def rows_for(
         inputs = past.inputs(int(viewer[one]), start, snapshot, policy, hour=int(hours[one]))
         context = Context(snapshot, policy, inputs)
         asked = video[mine].astype(np.int32)
-        rows[mine] = features.rows(context, asked, places=False, tab=int(tab[one]))
+        rows[mine] = features.rows(context, asked, tab=int(tab[one]))
         context.release()
     return rows
 

@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.recommender.kernels.compiled import I4S, I8, I8S, TO_I2_TABLE, TO_I4S, U2S, inner, kernel
+from lightwell.recommender.kernels.compiled import (
+    FACT_ROWS,
+    I2S,
+    I4S,
+    I8,
+    I8S,
+    TO_FACT_ROWS,
+    TO_I2_TABLE,
+    U2S,
+    U8S,
+    inner,
+    kernel,
+)
 
 Array = NDArray[Any]
 
@@ -35,25 +47,19 @@ def _log(value: int) -> int:
 
 
 @kernel(
-    I4S, I4S, TO_I4S, I8S, I8S, I8, I8, U2S, I4S, I4S, I4S, I4S, I4S, I4S, I8S,
-    I8S, I8S, I8S, I8S, I8S, I8S, I8S, I8, I8, TO_I2_TABLE,
+    U8S, I4S, I4S, I4S, I4S, I8S, I4S, U2S, I2S, I2S, I8S, I8S, I8S, I8S, I8S, I8S, I8S, TO_FACT_ROWS
 )  # fmt: skip
-def features(  # noqa: PLR0912, PLR0915 - a loop an array, and a line a column, in their order
-    videos: Array,
-    near_best: Array,
-    marks: Array,
-    from_long: Array,
-    from_other: Array,
-    graph_long: int,
-    graph_other: int,
-    trend: Array,
-    watched: Array,
-    kinds: Array,
+def facts(
+    ids: Array,
     creator: Array,
     sound: Array,
     topic: Array,
-    duration: Array,
+    audience: Array,
     published: Array,
+    duration: Array,
+    trend: Array,
+    rise: Array,
+    finish: Array,
     views: Array,
     longs: Array,
     longs_1h: Array,
@@ -61,21 +67,87 @@ def features(  # noqa: PLR0912, PLR0915 - a loop an array, and a line a column, 
     longs_24h: Array,
     longs_week: Array,
     views_24h: Array,
-    hour: int,
-    tab: int,
     rows: Array,
 ) -> None:
-    """Fill a row of `rows` for each candidate; what each column means is said in `features.FEATURES`.
+    """Lay what is asked of each video side by side: a candidate then costs one wait for memory, not twenty.
 
     Args:
-        videos: positions of the candidates.
-        near_best: the strongest neighbours, best first.
-        marks: working memory, all zero, and so again afterwards.
+        ids ... views_24h: the snapshot's, by position.
+        rows: to fill, of `FACTS`. Counters stand there as their logs, `hour` is that of publication, `length`
+            the log of the duration.
+    """
+    for at in range(rows.size):
+        row = rows[at]
+        row.id, row.creator, row.sound, row.topic = ids[at], creator[at], sound[at], topic[at]
+        row.audience, row.hour, row.duration = audience[at], published[at] // 3600, duration[at]
+        row.trend, row.rise, row.finish, row.spare = trend[at], rise[at], finish[at], 0
+        seen, lately = views[at], views_24h[at]
+        long_share = (256 * min(longs[at], seen) + 632) // (seen + 8)
+        row.views, row.longs, row.long_share = _log(seen), _log(longs[at]), long_share
+        row.longs_1h, row.longs_6h = _log(longs_1h[at]), _log(longs_6h[at])
+        row.longs_24h, row.longs_week = _log(longs_24h[at]), _log(longs_week[at])
+        row.views_24h, row.log_trend = _log(lately), _log(np.int64(trend[at]))
+        row.share_24h = min((256 * longs_24h[at] + 1024 * long_share) // (lately + 1024), 32_767)
+        row.length = _log(np.int64(duration[at] // 100))
+
+
+@kernel(I4S, TO_FACT_ROWS)
+def with_durations(duration: Array, rows: Array) -> None:
+    """Give videos other durations, in milliseconds by position."""
+    for at in range(rows.size):
+        rows[at].duration, rows[at].length = duration[at], _log(np.int64(duration[at] // 100))
+
+
+@inner
+def _places(videos: Array) -> tuple[Array, Array]:
+    """An open table of distinct videos, and the place of each among them, counted from 1."""
+    size = 16
+    while size < 2 * videos.size:
+        size *= 2
+    keys, places = np.full(size, -1, dtype=np.int32), np.empty(size, dtype=np.int32)
+    for place in range(videos.size):
+        at = _slot(keys, videos[place])
+        keys[at], places[at] = videos[place], place + 1
+    return keys, places
+
+
+@inner
+def _slot(keys: Array, key: int) -> int:
+    """Where a key stands, or would, in an open table of a power of two places; -1 is an empty place."""
+    mask = keys.size - 1
+    at = ((np.int64(key) * 2_654_435_761) >> 15) & mask
+    while keys[at] != key and keys[at] != -1:
+        at = (at + 1) & mask
+    return at
+
+
+@kernel(FACT_ROWS, I4S, FACT_ROWS, I4S, I4S, I4S, I8S, I8S, I8, I8, I8, I8, TO_I2_TABLE)
+def features(  # noqa: PLR0915 - a line a column, in their order
+    rows: Array,
+    videos: Array,
+    of_all: Array,
+    watched: Array,
+    kinds: Array,
+    near_best: Array,
+    from_long: Array,
+    from_other: Array,
+    graph_long: int,
+    graph_other: int,
+    hour: int,
+    tab: int,
+    columns: Array,
+) -> None:
+    """Fill a column of `columns` for each feature; what each means is said in `features.FEATURES`.
+
+    Args:
+        rows, videos: facts and positions of the candidates.
+        of_all: facts of every video.
+        watched, kinds: the viewer's history, from `measure.history`.
+        near_best: the strongest neighbours, best first, each once.
         from_long, from_other: by candidate, sums of edges from long and from other watches.
         graph_long, graph_other: what each of these counts.
-        watched, kinds: the viewer's history, from `measure.history`.
-        trend, creator ... views_24h: the snapshot's, by position.
         hour: whole hours since 1970. tab: number of the page.
+        columns: shape (features, at least as many as candidates).
     """
     count = watched.size
     creators, sounds = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
@@ -84,63 +156,23 @@ def features(  # noqa: PLR0912, PLR0915 - a loop an array, and a line a column, 
     all_long, recent_long, milliseconds = np.int64(0), np.int64(0), np.int64(0)
     recent = min(count, _RECENT)
     for at in range(count):
-        video = watched[at]
-        creators[at], sounds[at], topics[at] = creator[video], sound[video], topic[video]
-        lengths[at] = _log(np.int64(duration[video] // 100))
+        past = of_all[watched[at]]
+        creators[at], sounds[at], topics[at], lengths[at] = past.creator, past.sound, past.topic, past.length
         long[at] = np.int32(kinds[at] == _LONG)
         all_long += long[at]
-        milliseconds += long[at] * duration[video]
+        milliseconds += long[at] * past.duration
         if at >= count - recent:
             recent_long += long[at]
     viewer_share = (256 * all_long + 240) // (count + 3)
     viewer_recent = (256 * recent_long + 240) // (recent + 3)
     mean_length = _log(milliseconds // all_long // 100) if all_long > 0 else 0
-    for place in range(near_best.size):
-        marks[near_best[place]] = place + 1
-    # What lies scattered over the catalogue is fetched first: waiting for memory then overlaps.
-    size = videos.size
-    by, on, of = (
-        np.empty(size, dtype=np.int32),
-        np.empty(size, dtype=np.int32),
-        np.empty(size, dtype=np.int32),
-    )
-    rank = np.empty(size, dtype=np.int64)
-    counted = np.empty((10, size), dtype=np.int64)
-    for at in range(size):
-        by[at] = creator[videos[at]]
-    for at in range(size):
-        on[at] = sound[videos[at]]
-    for at in range(size):
-        of[at] = topic[videos[at]]
-    for at in range(size):
-        rank[at] = marks[videos[at]]
-    for at in range(size):
-        counted[0, at] = views[videos[at]]
-    for at in range(size):
-        counted[1, at] = longs[videos[at]]
-    for at in range(size):
-        counted[2, at] = longs_1h[videos[at]]
-    for at in range(size):
-        counted[3, at] = longs_6h[videos[at]]
-    for at in range(size):
-        counted[4, at] = longs_24h[videos[at]]
-    for at in range(size):
-        counted[5, at] = longs_week[videos[at]]
-    for at in range(size):
-        counted[6, at] = views_24h[videos[at]]
-    for at in range(size):
-        counted[7, at] = trend[videos[at]]
-    for at in range(size):
-        counted[8, at] = hour - published[videos[at]] // 3600
-    for at in range(size):
-        counted[9, at] = duration[videos[at]] // 100
-    for place in range(near_best.size):
-        marks[near_best[place]] = 0
+    keys, places = _places(near_best)
     first_recent = count - recent
-    for at in range(size):
+    for at in range(rows.size):
+        row = rows[at]
         graph = max(graph_long * from_long[at] + graph_other * from_other[at], 0)
-        length = np.int32(_log(counted[9, at]))
-        its_creator, its_sound, its_topic = by[at], on[at], of[at]
+        length = np.int32(row.length)
+        its_creator, its_sound, its_topic = row.creator, row.sound, row.topic
         by_long, by_all, with_sound = np.int32(0), np.int32(0), np.int32(0)
         on_topic, on_topic_long, near, near_long = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
         for past in range(count):
@@ -163,28 +195,26 @@ def features(  # noqa: PLR0912, PLR0915 - a loop an array, and a line a column, 
             with_sound = np.int32(0)
         if its_topic < 0:
             on_topic, on_topic_long, on_topic_recent = np.int32(0), np.int32(0), 0
-        seen = counted[0, at]
-        long_share = (256 * min(counted[1, at], seen) + 632) // (seen + 8)
-        row = rows[at]
-        row[0] = _log(graph)
-        row[1] = _log(graph * counted[7, at] >> 8)
-        row[2] = min(rank[at] - 1, 255) if rank[at] > 0 else 255
-        row[3] = _log(max(from_long[at], 0))
-        row[4] = _log(max(from_other[at], 0))
-        row[5], row[6], row[7] = min(by_long, 15), min(by_all - by_long, 15), min(with_sound, 15)
-        row[8] = (256 * on_topic_long + 64) // (all_long + 4)
-        row[9] = (256 * on_topic_long + 320) // (on_topic + 4)
-        row[10] = on_topic_recent
-        row[11] = np.int64(count > 0 and creators[count - 1] == its_creator)
-        row[12], row[13], row[14] = _log(seen), _log(counted[1, at]), long_share
-        row[15], row[16] = _log(counted[2, at]), _log(counted[3, at])
-        row[17], row[18] = _log(counted[4, at]), _log(counted[5, at])
-        row[19], row[20] = _log(counted[6, at]), _log(counted[7, at])
-        row[21] = min((256 * counted[4, at] + 1024 * long_share) // (counted[6, at] + 1024), 32_767)
-        row[22] = _log(max(counted[8, at], 0))
-        row[23] = length
-        row[24] = min(count, 255)
-        row[25], row[26] = viewer_share, viewer_recent
-        row[27] = (256 * near_long + 240) // (near + 3)
-        row[28] = mean_length
-        row[29], row[30] = hour % 24, tab
+        slot = _slot(keys, videos[at])
+        columns[0, at] = _log(graph)
+        columns[1, at] = _log(graph * np.int64(row.trend) >> 8)
+        columns[2, at] = min(places[slot] - 1, 255) if keys[slot] >= 0 else 255
+        columns[3, at] = _log(max(from_long[at], 0))
+        columns[4, at] = _log(max(from_other[at], 0))
+        columns[5, at], columns[6, at] = min(by_long, 15), min(by_all - by_long, 15)
+        columns[7, at] = min(with_sound, 15)
+        columns[8, at] = (256 * on_topic_long + 64) // (all_long + 4)
+        columns[9, at] = (256 * on_topic_long + 320) // (on_topic + 4)
+        columns[10, at] = on_topic_recent
+        columns[11, at] = np.int64(count > 0 and creators[count - 1] == its_creator)
+        columns[12, at], columns[13, at], columns[14, at] = row.views, row.longs, row.long_share
+        columns[15, at], columns[16, at] = row.longs_1h, row.longs_6h
+        columns[17, at], columns[18, at] = row.longs_24h, row.longs_week
+        columns[19, at], columns[20, at], columns[21, at] = row.views_24h, row.log_trend, row.share_24h
+        columns[22, at] = _log(max(hour - np.int64(row.hour), 0))
+        columns[23, at] = length
+        columns[27, at] = (256 * near_long + 240) // (near + 3)
+    columns[24, :] = min(count, 255)
+    columns[25, :], columns[26, :] = viewer_share, viewer_recent
+    columns[28, :] = mean_length
+    columns[29, :], columns[30, :] = hour % 24, tab

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.recommender.kernels.compiled import I4S, I8, I8S, U8, U8S, inner, kernel
+from lightwell.recommender.kernels.compiled import FACT_ROWS, I4S, I8, I8S, U8, U8S, inner, kernel
 
 Array = NDArray[Any]
 
@@ -33,14 +33,12 @@ def _show(place: int, number: int, numbers: Array, last: Array) -> None:
                 last[at] = place
 
 
-@kernel(I8S, I4S, I4S, I4S, I4S, I4S, I8S, I4S, U8S)
+@kernel(I8S, FACT_ROWS, FACT_ROWS, I4S, I8S, I4S, U8S)
 def diverse(  # noqa: PLR0912, PLR0915 - one loop over places, which calls would hide
     scores: Array,
-    videos: Array,
+    rows: Array,
+    of_all: Array,
     just_shown: Array,
-    creators: Array,
-    sounds: Array,
-    topics: Array,
     rules: Array,
     pool: Array,
     draws: Array,
@@ -48,9 +46,9 @@ def diverse(  # noqa: PLR0912, PLR0915 - one loop over places, which calls would
     """Fill places one after the other with the best score less repetition, or with a drawn new video.
 
     Args:
-        scores, videos: of the candidates, which ascend by id: the first of equals wins.
+        scores, rows: of the candidates, which ascend by id: the first of equals wins; their facts.
+        of_all: facts of every video.
         just_shown: the videos shown before this slate, the newest last; -1 for those gone.
-        creators, sounds, topics: of every video.
         rules: places, window, loss for a creator, a sound, a topic, how many of one creator, loss for more,
             every how many places to draw, chance in millionths, how many of the pool are drawn among.
         pool: candidates that need first viewers, the most needing first.
@@ -74,13 +72,14 @@ def diverse(  # noqa: PLR0912, PLR0915 - one loop over places, which calls would
     creator = np.empty(scores.size, dtype=np.int32)
     sound, topic = np.empty(scores.size, dtype=np.int32), np.empty(scores.size, dtype=np.int32)
     for at in range(scores.size):
-        creator[at], sound[at], topic[at] = creators[videos[at]], sounds[videos[at]], topics[videos[at]]
+        creator[at], sound[at], topic[at] = rows[at].creator, rows[at].sound, rows[at].topic
     before = just_shown.size
     for at in range(before):
         if just_shown[at] >= 0:
-            _show(at - before, creators[just_shown[at]], creator, last[0])
-            _show(at - before, sounds[just_shown[at]], sound, last[1])
-            _show(at - before, topics[just_shown[at]], topic, last[2])
+            shown = of_all[just_shown[at]]
+            _show(at - before, shown.creator, creator, last[0])
+            _show(at - before, shown.sound, sound, last[1])
+            _show(at - before, shown.topic, topic, last[2])
     taken = np.zeros(scores.size, dtype=np.bool_)
     shown_of = np.zeros(scores.size, dtype=np.int64)  # how many of the candidate's creator this slate has
     worth = np.empty(scores.size, dtype=np.int64)
@@ -128,6 +127,49 @@ def diverse(  # noqa: PLR0912, PLR0915 - one loop over places, which calls would
             if creator[at] == creator[chosen]:
                 shown_of[at] += 1
     return picks
+
+
+@kernel(I4S, I8, FACT_ROWS, I4S, I8S, I8S, U8S)
+def first_viewers(
+    bits: Array, bit: int, rows: Array, videos: Array, views: Array, published: Array, skip: Array
+) -> Array:
+    """Candidates that a source found: the fewest views first, then the newest, then by id.
+
+    Args:
+        bits, rows, videos: of the candidates; `bit` is the source's.
+        views, published: of every video.
+        skip: ids not to give, ascending.
+    """
+    found = np.empty(bits.size, dtype=np.int32)
+    count = 0
+    for at in range(bits.size):
+        if not bits[at] & bit or _has(skip, rows[at].id):
+            continue
+        video, place = videos[at], count
+        while place > 0:
+            before = videos[found[place - 1]]
+            if views[before] < views[video] or (
+                views[before] == views[video] and published[before] >= published[video]
+            ):
+                break
+            found[place] = found[place - 1]
+            place -= 1
+        found[place] = at
+        count += 1
+    return found[:count]
+
+
+@inner
+def _has(members: Array, wanted: int) -> bool:
+    """Whether an ascending array holds a value."""
+    low, high = 0, members.size
+    while low < high:
+        middle = (low + high) >> 1
+        if members[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low < members.size and members[low] == wanted
 
 
 @inner

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import numba
+import numpy as np
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -34,8 +35,23 @@ I8_TABLE = _array(types.int64, 2)
 I2_TABLE = _array(types.int16, 2)
 TO_I8_TABLE = _array(types.int64, 2, writable=True)
 TO_I2_TABLE = _array(types.int16, 2, writable=True)
+B1S = _array(types.boolean)
 I8 = types.int64
 U8 = types.uint64
+
+FACTS: Final = np.dtype(
+    [
+        ("id", "<u8"), ("creator", "<i4"), ("sound", "<i4"), ("topic", "<i4"), ("audience", "<i4"),
+        ("hour", "<i4"), ("duration", "<i4"), ("trend", "<u2"), ("rise", "<i2"), ("finish", "<i2"),
+        ("views", "<i2"), ("longs", "<i2"), ("long_share", "<i2"), ("longs_1h", "<i2"), ("longs_6h", "<i2"),
+        ("longs_24h", "<i2"), ("longs_week", "<i2"), ("views_24h", "<i2"), ("log_trend", "<i2"),
+        ("share_24h", "<i2"), ("length", "<i2"), ("spare", "<i4"),
+    ]
+)  # fmt: skip
+"""What ranking asks of a video, side by side in one line of the processor's cache; see `asked.facts`."""
+
+FACT_ROWS = _array(numba.from_dtype(FACTS))
+TO_FACT_ROWS = _array(numba.from_dtype(FACTS), writable=True)
 
 
 def kernel(*arguments: Any) -> Callable[[Function], Function]:

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.recommender.kernels.compiled import (
+    B1S,
+    FACT_ROWS,
     I1S,
     I4S,
     I8,
     I8S,
+    TO_FACT_ROWS,
     TO_I4S,
     U2S,
     U8S,
@@ -60,24 +63,36 @@ def find(ids: Array, base_size: int, added: Array, wanted: Array) -> Array:
 
 @kernel(I8S, I8, I4S, I8)
 def room_for(starts: Array, base_size: int, videos: Array, most: int) -> int:
-    """How many places `sum_neighbours` needs: a power of two, twice as many as videos can be met."""
+    """How many places `sum_neighbours` needs: a power of two, more by a quarter than videos can be met."""
     edges = np.int64(0)
     for at in range(videos.size):
         if videos[at] < base_size:
             edges += starts[videos[at] + 1] - starts[videos[at]]
-    room = np.int64(8)
-    while room < 2 * min(edges, most):
+    wanted, room = min(edges, most), np.int64(8)
+    while room < wanted + wanted // 4 + 1:
         room *= 2
     return room
 
 
 @inner
 def _slot(table: Array, mask: int, video: int) -> int:
-    """Where in an open table of four numbers a place a video stands, or would."""
+    """Where in an open table of two numbers a place a video stands, or would."""
     at = ((np.int64(video) * 2_654_435_761) >> 12) & mask
-    while table[4 * at] != video + 1 and table[4 * at] != 0:
+    while table[2 * at] != video + 1 and table[2 * at] != 0:
         at = (at + 1) & mask
-    return 4 * at
+    return 2 * at
+
+
+@inner
+def _long(sums: int) -> int:
+    """The lower of two sums kept in one number, with its sign."""
+    return np.int64(np.int16(sums & 0xFFFF))
+
+
+@inner
+def _other(sums: int) -> int:
+    """The upper of two sums kept in one number: what is left without the lower."""
+    return (np.int64(sums) - _long(sums)) >> 16
 
 
 @kernel(I8S, I4S, I1S, I8, I4S, I4S, I8, TO_I4S)
@@ -94,29 +109,36 @@ def sum_neighbours(
     """Add up weights over the edges out of some videos, apart for those watched long and for others.
 
     Args:
-        starts, near, weight: the graph of the first `base_size` videos.
-        videos, kinds: where to start, from `measure.history`; hidden videos lead nowhere.
+        starts, near, weight: the graph of the first `base_size` videos; of each, its neighbours are distinct.
+        videos, kinds: where to start, at most 256, from `measure.history`; hidden videos lead nowhere.
         room: from `room_for`.
-        table: at least 4 * room numbers, all zero; afterwards an open table: a video met, plus 1; its sum
-            from long watches; its sum from others. It is small, so that it stays near the processor whatever
-            the size of the catalogue.
+        table: at least 2 * room numbers, all zero; afterwards an open table: a video met, plus 1, and its two
+            sums, that from others in the upper half. Each sum fits 16 bits, being of 256 weights of 7 bits.
+            The table is small, so that it stays near the processor whatever the size of the catalogue.
 
     Returns:
         Where in the table each video met stands.
     """
     met = np.empty(room, dtype=np.int32)
+    # A look at each line of memory first: they are then waited for together, not one after the other.
+    looked = np.int32(0)
+    for at in range(videos.size):
+        if videos[at] < base_size and kinds[at] != 0:
+            for edge in range(starts[videos[at]], starts[videos[at] + 1], 16):
+                looked ^= near[edge] ^ np.int32(weight[edge])
+    met[0] = looked
     count = 0
     for at in range(videos.size):
         if videos[at] >= base_size or kinds[at] == 0:
             continue
-        column = 1 if kinds[at] == 2 else 2
+        one = np.int32(1) if kinds[at] == 2 else np.int32(1 << 16)
         for edge in range(starts[videos[at]], starts[videos[at] + 1]):
             slot = _slot(table, room - 1, near[edge])
             if table[slot] == 0:
                 table[slot] = near[edge] + 1
                 met[count] = slot
                 count += 1
-            table[slot + column] += weight[edge]
+            table[slot + 1] += one * np.int32(weight[edge])
     return met[:count]
 
 
@@ -127,7 +149,7 @@ def sums_of(table: Array, room: int, videos: Array) -> tuple[Array, Array]:
     for at in range(videos.size):
         slot = _slot(table, room - 1, videos[at])
         if table[slot]:
-            long[at], other[at] = table[slot + 1], table[slot + 2]
+            long[at], other[at] = _long(table[slot + 1]), _other(table[slot + 1])
     return long, other
 
 
@@ -232,17 +254,23 @@ def best_neighbours(
     largest = np.int64(0)
     for at in range(met.size):
         slot = met[at]
-        score = long * np.int64(table[slot + 1]) + other * np.int64(table[slot + 2])
+        score = long * _long(table[slot + 1]) + other * _other(table[slot + 1])
         worth[at] = score * np.int64(trend[np.uint32(table[slot] - 1)]) >> 8
         largest = max(largest, worth[at])
     least = _least(worth, largest, most + skip.size)
+    high, count = np.empty(met.size, dtype=np.int32), 0
     for at in range(met.size if most > 0 else 0):
-        video, score = np.int32(table[met[at]] - 1), worth[at]
-        if score < least:
-            continue
+        if worth[at] >= least:
+            high[count] = at
+            count += 1
+    known = np.empty(count, dtype=np.uint64)
+    for at in range(count):
+        known[at] = ids[table[met[high[at]]] - 1]
+    for place in range(count):
+        video, score = np.int32(table[met[high[place]]] - 1), worth[high[place]]
         if size == most and not _below(scores[0], videos[0], score, video, ids):
             continue
-        if _has(skip, ids[video]):
+        if _has(skip, known[place]):
             continue
         if size < most:
             scores[size], videos[size] = score, video
@@ -354,42 +382,112 @@ def of_tags(
     return found[: _heads(starts, members, rows, most, ids, skip, found, count)]
 
 
-@kernel(I4S, I8S, TO_I4S)
-def merge(found: Array, ends: Array, marks: Array) -> tuple[Array, Array]:
-    """Merge what the sources found.
+@kernel(I4S, I8S, FACT_ROWS, TO_FACT_ROWS)
+def merge(found: Array, ends: Array, facts: Array, rows: Array) -> tuple[Array, Array, int]:
+    """Merge what the sources found, ascending by id.
 
     Args:
         found: positions, source after source.
         ends: where each source's part ends; at most 30 sources.
-        marks: shape (videos in all,), all zero, and so again afterwards.
+        facts: of every video.
+        rows: as many as `found`; the first are filled with the facts of the videos.
 
     Returns:
-        The videos, each once, in the order met, and by bits which sources found each.
+        The videos, each once; by bits which sources found each; how many there are.
     """
-    videos = np.empty(found.size, dtype=np.int32)
+    room = np.int64(16)
+    while room < 2 * found.size:
+        room *= 2
+    table = np.zeros(2 * room, dtype=np.int32)
+    met = np.empty(found.size, dtype=np.int32)
     count, begin = 0, np.int64(0)
     for source in range(ends.size):
         bit = np.int32(1 << source)
         for at in range(begin, ends[source]):
-            video = found[at]
-            if marks[video] == 0:
-                videos[count] = video
+            slot = _slot(table, room - 1, found[at])
+            if table[slot] == 0:
+                table[slot] = found[at] + 1
+                met[count] = slot
                 count += 1
-            marks[video] |= bit
+            table[slot + 1] |= bit
         begin = ends[source]
-    bits = np.empty(count, dtype=np.int32)
+    ids = np.empty(count, dtype=np.uint64)
     for at in range(count):
-        bits[at] = marks[videos[at]]
-        marks[videos[at]] = 0
-    return videos[:count], bits
+        ids[at] = facts[table[met[at]] - 1].id
+    order = ids.argsort()
+    videos, bits = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+    for at in range(count):
+        slot = met[order[at]]
+        videos[at], bits[at] = table[slot] - 1, table[slot + 1]
+        rows[at] = facts[videos[at]]
+    return videos, bits, count
+
+
+@kernel(FACT_ROWS, I4S, I4S, U8S, B1S, B1S, U8S, I4S, I4S, I8, U8S, I4S, I8, TO_FACT_ROWS)
+def sift(
+    rows: Array,
+    videos: Array,
+    bits: Array,
+    withdrawn: Array,
+    young: Array,
+    away: Array,
+    hidden: Array,
+    blocked: Array,
+    muted: Array,
+    own: int,
+    seen: Array,
+    again: Array,
+    asked: int,
+    left: Array,
+) -> tuple[Array, Array, Array, int]:
+    """Find why each candidate may not be shown, the first reason that fits, and keep those with none.
+
+    Args:
+        rows, videos, bits: the candidates, from `merge`.
+        withdrawn, hidden, seen: ids, ascending.
+        young, away: by number of audience, whether the viewer is too young, or in another region.
+        blocked, muted: numbers of creators, ascending. own: the viewer's own, -1 for none.
+        again: positions of videos seen that may be shown again, ascending.
+        asked: a bit for each reason that counts, in their order.
+        left: as many as `rows`; the first are filled with those kept.
+
+    Returns:
+        By candidate the number of the reason, from 1, 0 for none; videos and bits kept; how many are.
+    """
+    reasons = np.zeros(rows.size, dtype=np.int8)
+    kept, their_bits = np.empty(rows.size, dtype=np.int32), np.empty(rows.size, dtype=np.int32)
+    count = 0
+    for at in range(rows.size):
+        row = rows[at]
+        reason = 0
+        if asked & 1 and withdrawn.size and _has(withdrawn, row.id):
+            reason = 1
+        elif asked & 2 and young.size and young[row.audience]:
+            reason = 2
+        elif asked & 4 and away.size and away[row.audience]:
+            reason = 3
+        elif asked & 8 and hidden.size and _has(hidden, row.id):
+            reason = 4
+        elif asked & 16 and blocked.size and _has(blocked, row.creator):
+            reason = 5
+        elif asked & 32 and muted.size and _has(muted, row.creator):
+            reason = 6
+        elif asked & 64 and own >= 0 and row.creator == own:
+            reason = 7
+        elif asked & 128 and seen.size and _has(seen, row.id) and not _has(again, videos[at]):
+            reason = 8
+        reasons[at] = reason
+        if reason == 0:
+            kept[count], their_bits[count], left[count] = videos[at], bits[at], row
+            count += 1
+    return reasons, kept, their_bits, count
 
 
 @kernel(I4S, TO_I4S)
 def clear(met: Array, table: Array) -> None:
     """Set the places met back to zero, for the next request."""
     for at in range(met.size):
-        for column in range(3):
-            table[met[at] + column] = 0
+        table[met[at]] = table[met[at] + 1] = 0
 
 
 @kernel(U8S, U8S)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.recommender.kernels.compiled import I2S, I4S, I8, I8S, U8S, inner, kernel
+from lightwell.recommender.kernels.compiled import FACT_ROWS, I2S, I4S, I8, I8S, U8S, inner, kernel
 
 Array = NDArray[Any]
 
@@ -96,45 +96,87 @@ def history(watched: Array, strength: Array, likes: Array, hides: Array, finish:
     return videos[free:], kinds[free:]
 
 
-@kernel(I4S, I4S, I8S)
-def tastes(column: Array, videos: Array, values: Array) -> tuple[Array, Array]:
-    """Sum values by the creator (sound, topic) of the videos.
+@kernel(I4S, I8S, I8S, I4S, I4S, I8, I8, I8)
+def evidence(
+    watched: Array,
+    strength: Array,
+    recency: Array,
+    likes: Array,
+    hides: Array,
+    neutral: int,
+    like: int,
+    hide: int,
+) -> tuple[Array, Array]:
+    """What a viewer's past says of videos: watches above or below neutral, likes for, hides against.
 
     Args:
-        column: the number of every video's creator, -1 for none.
-        videos, values: shape (n,).
+        watched, strength, recency: positions, 0..255, and what is left of each in 65536ths; newest last.
+        likes, hides: positions, ascending. A like fades as the newest watch of its video does, or as the
+            oldest watch of all if there is none of it.
+        neutral, like, hide: of the policy.
 
     Returns:
-        An open table: keys, -1 where empty, and the sum of each.
+        The videos, and what is said of each, shape (n,).
     """
-    keys = _table(videos.size)
-    sums = np.zeros(keys.size, dtype=np.int64)
-    for at in range(videos.size):
-        key = column[videos[at]]
-        if key >= 0:
-            slot = _slot(keys, key)
-            keys[slot] = key
-            sums[slot] += values[at]
-    return keys, sums
+    size = watched.size + likes.size + hides.size
+    videos, values = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int64)
+    for at in range(watched.size):
+        videos[at] = watched[at]
+        values[at] = (strength[at] - neutral) * recency[at] >> 16
+    for at in range(likes.size):
+        left = recency[0] if watched.size else np.int64(1 << 16)
+        for past in range(watched.size - 1, -1, -1):
+            if watched[past] == likes[at]:
+                left = recency[past]
+                break
+        videos[watched.size + at] = likes[at]
+        values[watched.size + at] = like * left >> 16
+    for at in range(hides.size):
+        videos[watched.size + likes.size + at] = hides[at]
+        values[watched.size + likes.size + at] = -hide
+    return videos, values
 
 
-@kernel(I8S, I4S, I2S, I4S, I8S)
-def tag_tastes(starts: Array, tag: Array, rarity: Array, videos: Array, values: Array) -> tuple[Array, Array]:
-    """As `tastes`, by hashtag; one that most videos carry says little and counts little."""
+@inner
+def _add(keys: Array, sums: Array, key: int, value: int) -> None:
+    """Add to the sum of a key; below 0 there is none."""
+    if key >= 0:
+        slot = _slot(keys, key)
+        keys[slot] = key
+        sums[slot] += value
+
+
+@kernel(FACT_ROWS, I8S, I4S, I2S, I4S, I8S)
+def tastes(
+    facts: Array, starts: Array, tag: Array, rarity: Array, videos: Array, values: Array
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Sum what is said of videos by their creators, sounds and hashtags.
+
+    Args:
+        facts, starts, tag: of every video; where its hashtags begin, and their numbers.
+        rarity: by hashtag: one that most videos carry says little and counts little.
+        videos, values: from `evidence`.
+
+    Returns:
+        Three open tables, each as its keys, -1 where empty, and the sum of each.
+    """
     count = 0
     for at in range(videos.size):
         count += starts[videos[at] + 1] - starts[videos[at]]
-    keys = _table(count)
-    sums = np.zeros(keys.size, dtype=np.int64)
+    creators, sounds, tags = _table(videos.size), _table(videos.size), _table(count)
+    of_creators = np.zeros(creators.size, dtype=np.int64)
+    of_sounds = np.zeros(sounds.size, dtype=np.int64)
+    of_tags = np.zeros(tags.size, dtype=np.int64)
     for at in range(videos.size):
+        row = facts[videos[at]]
+        _add(creators, of_creators, row.creator, values[at])
+        _add(sounds, of_sounds, row.sound, values[at])
         for place in range(starts[videos[at]], starts[videos[at] + 1]):
-            slot = _slot(keys, tag[place])
-            keys[slot] = tag[place]
-            sums[slot] += values[at]
-    for slot in range(keys.size):
-        if keys[slot] >= 0:
-            sums[slot] = sums[slot] * rarity[keys[slot]] // 256
-    return keys, sums
+            _add(tags, of_tags, tag[place], values[at])
+    for slot in range(tags.size):
+        if tags[slot] >= 0:
+            of_tags[slot] = of_tags[slot] * rarity[tags[slot]] // 256
+    return creators, of_creators, sounds, of_sounds, tags, of_tags
 
 
 @kernel(I4S, I8S, I8)
@@ -166,16 +208,13 @@ def liked_best(keys: Array, sums: Array, most: int) -> Array:
     return best[:size]
 
 
-@kernel(I4S, I8S, I4S, I4S, I8S, I4S, I2S, I2S, I4S, I8S, I4S, I8S, I4S, I8S)
+@kernel(FACT_ROWS, I4S, I8S, I8S, I4S, I4S, I8S, I4S, I8S, I4S, I8S)
 def signals(
+    rows: Array,
     videos: Array,
     graph: Array,
-    creator: Array,
-    sound: Array,
     tag_starts: Array,
     tag: Array,
-    rise: Array,
-    finish: Array,
     creator_keys: Array,
     creator_sums: Array,
     sound_keys: Array,
@@ -186,23 +225,23 @@ def signals(
     """What is known of each candidate for this viewer, shape (SIGNALS, n): see the names of the rows.
 
     Args:
-        videos: positions of the candidates.
+        rows, videos: facts and positions of the candidates.
         graph: by candidate, the weighted sum of edges from what was watched.
-        creator ... finish: the snapshot's, by position.
-        *_keys, *_sums: from `tastes` and `tag_tastes`.
+        tag_starts, tag: the snapshot's.
+        *_keys, *_sums: from `tastes`.
     """
     found = np.empty((SIGNALS, videos.size), dtype=np.int64)
     for at in range(videos.size):
-        video = videos[at]
+        video, row = videos[at], rows[at]
         found[GRAPH, at] = max(graph[at], 0)
-        found[CREATOR, at] = _held(creator_keys, creator_sums, creator[video])
-        found[SOUND, at] = _held(sound_keys, sound_sums, sound[video])
+        found[CREATOR, at] = _held(creator_keys, creator_sums, row.creator)
+        found[SOUND, at] = _held(sound_keys, sound_sums, row.sound)
         best, worst = np.int64(0), np.int64(0)
         for place in range(tag_starts[video], tag_starts[video + 1]):
             liking = _held(tag_keys, tag_sums, tag[place])
             best, worst = max(best, liking), min(worst, liking)
         found[TAG_BEST, at], found[TAG_WORST, at] = best, worst
-        found[RISE, at], found[FINISH, at] = rise[video], finish[video]
+        found[RISE, at], found[FINISH, at] = row.rise, row.finish
     return found
 
 

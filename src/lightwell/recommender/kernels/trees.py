@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.recommender.kernels.compiled import I2_TABLE, I2S, I4S, I8, I8S, TO_I8S, U4S, kernel
+from lightwell.recommender.kernels.compiled import I2_TABLE, I2S, I4S, I8, I8S, TO_I8S, U2S, kernel
 
 Array = NDArray[Any]
 
@@ -49,7 +49,7 @@ def pack(
     return nodes, values
 
 
-@kernel(I8S, I4S, I4S, I8S, I8, I8, I2_TABLE, TO_I8S)
+@kernel(I8S, I4S, I4S, I8S, I8, I8, I2_TABLE, I8, TO_I8S)
 def walk(
     nodes: Array,
     values: Array,
@@ -58,9 +58,10 @@ def walk(
     first: int,
     last: int,
     features: Array,
+    weight: int,
     raw: Array,
 ) -> None:
-    """Add to `raw` what trees `first` to `last` - 1 answer for each candidate.
+    """Add to `raw` what trees `first` to `last` - 1 answer for each candidate, times a weight.
 
     Args:
         nodes, values: from `pack`.
@@ -81,10 +82,10 @@ def walk(
                 node = own[at]
                 over = asked[np.uint64(node >> 32) & np.uint64(0xFFFF)] > np.int32(node)
                 at = (np.uint64(node) >> np.uint64(48)) + np.uint64(over)
-            raw[row] += leaves[at]
+            raw[row] += weight * leaves[at]
 
 
-@kernel(I8S, I4S, I4S, U4S, I4S, I8, I8, I2_TABLE, TO_I8S)
+@kernel(I8S, I4S, I2S, U2S, I4S, I8, I8, I2_TABLE, I8, TO_I8S)
 def vote(
     starts: Array,
     asked: Array,
@@ -94,31 +95,42 @@ def vote(
     first: int,
     last: int,
     columns: Array,
+    weight: int,
     raw: Array,
 ) -> None:
     """As `walk`, for trees of at most 32 leaves: every question is put to all candidates at once.
 
     After Lucchese et al., "QuickScorer" (2015): a bit stands for each leaf, from left to right; a question
     answered with "more" strikes the leaves to its left; the lowest bit left is the leaf that walking reaches.
+    The leaves are kept in two halves of 16: most questions strike leaves of one half only, and a processor
+    holds twice as many halves at a time.
 
     Args:
-        starts: by tree, where its questions begin.
+        starts: by half tree, the lower half first, where its questions begin.
         asked, at_most, keeps: by question: the feature, the threshold, the leaves that "more" leaves.
         values: 32 a tree, where `leaf_place` puts each leaf.
-        columns: shape (features, candidates).
-        raw: shape (candidates,).
+        columns: shape (features, at least as many as candidates): a multiple of 64 is quickest.
+        weight: what the answers count.
+        raw: shape (candidates,), to add to.
     """
-    reach = np.empty(raw.size, dtype=np.uint32)
+    size = columns.shape[1]
+    lower, upper = np.empty(size, dtype=np.uint16), np.empty(size, dtype=np.uint16)
+    sums = np.zeros(size, dtype=np.int32)
     for tree in range(first, last):
-        reach[:] = np.uint32(0xFFFFFFFF)
-        for question in range(starts[tree], starts[tree + 1]):
-            column, limit, kept = columns[asked[question]], at_most[question], keeps[question]
-            for row in range(raw.size):
-                reach[row] = reach[row] & (kept if column[row] > limit else np.uint32(0xFFFFFFFF))
+        for half in range(2):
+            reach = upper if half else lower
+            reach[:] = np.uint16(0xFFFF)
+            for question in range(starts[2 * tree + half], starts[2 * tree + half + 1]):
+                column, limit, kept = columns[asked[question]], at_most[question], keeps[question]
+                for row in range(size):
+                    reach[row] = reach[row] & (kept if column[row] > limit else np.uint16(0xFFFF))
         own = values[32 * tree : 32 * tree + 32]
-        for row in range(raw.size):
-            lowest = reach[row] & np.uint32(np.uint32(~reach[row]) + np.uint32(1))
-            raw[row] += own[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]
+        for row in range(size):
+            reached = np.uint32(lower[row]) | (np.uint32(upper[row]) << np.uint32(16))
+            lowest = reached & np.uint32(np.uint32(~reached) + np.uint32(1))
+            sums[row] += own[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]
+    for row in range(raw.size):
+        raw[row] += weight * sums[row]
 
 
 def leaf_place(leaf: int) -> int:

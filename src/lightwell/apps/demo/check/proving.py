@@ -17,7 +17,7 @@ from lightwell.wire.promise import open_promise
 
 WITNESS_SECONDS = 20.0
 STALLED_SECONDS = 20.0
-_NAMED = 3
+_NAMED = 8
 
 
 def receipt_verified(planes: Planes, journal: Journal) -> str:
