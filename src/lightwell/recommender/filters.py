@@ -71,7 +71,7 @@ def drop_all(
     """
     viewer, audiences = context.inputs.viewer, context.tables.audiences
     left = np.empty(candidates.videos.size, dtype=FACTS)
-    why, videos, bits, count = kernels.gather.sift(
+    why, videos, bits, count = kernels.sift.sift(
         candidates.facts, candidates.videos, candidates.found_by, context.withdrawn,
         _mask(audiences.barred_by_age(viewer.adult)), _mask(audiences.barred_by_region(viewer.region)),
         context.hidden, context.blocked, context.muted, context.own if context.policy.filters.own else -1,

@@ -194,5 +194,5 @@ def find_all(context: Context, sources: tuple[Source, ...]) -> Candidates:
     ends = as_ints(list(accumulate(part.size for part in found)))
     every = np.concatenate(found)
     facts = np.empty(every.size, dtype=FACTS)
-    videos, bits, count = kernels.gather.merge(every, ends, context.tables.facts, facts)
+    videos, bits, count = kernels.sift.merge(every, ends, context.tables.facts, facts)
     return Candidates(videos, bits, facts[:count])

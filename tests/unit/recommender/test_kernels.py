@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lightwell.recommender import kernels
 from lightwell.recommender.draws import LOT, draw, philox
-from lightwell.recommender.kernels import choose, gather, measure, trees
+from lightwell.recommender.kernels import choose, gather, measure, sift, trees
 from lightwell.recommender.kernels.compiled import FACTS
 from lightwell.recommender.ranker import depths
 from lightwell.recommender.tables import Forest
@@ -130,7 +130,7 @@ def test_merging_keeps_each_video_once_with_all_that_found_it(found: list[list[i
     every = i4([video for part in found for video in part])
     ends = i8(np.cumsum([len(part) for part in found]).tolist())
     facts, rows = facts_of(list(range(VIDEOS))), np.zeros(every.size, dtype=FACTS)
-    videos, bits, count = gather.merge(every, ends, facts, rows)
+    videos, bits, count = sift.merge(every, ends, facts, rows)
     assert videos.tolist() == sorted(set(every.tolist()), reverse=True)  # ascending by id
     assert bits.tolist() == [
         sum(1 << at for at, part in enumerate(found) if video in part) for video in videos.tolist()
@@ -167,7 +167,7 @@ def test_the_first_reason_that_fits_drops_a_candidate(
     young, away = barred[:4], barred[4:]
     left = np.zeros(VIDEOS, dtype=FACTS)
     videos = i4(list(range(VIDEOS)))
-    reasons, kept, bits, count = gather.sift(
+    reasons, kept, bits, count = sift.sift(
         facts, videos, videos, u8(sorted(VIDEOS - at for at in withdrawn)), np.array(young), np.array(away),
         u8(sorted(VIDEOS - at for at in hidden)), i4(sorted(blocked)), i4(sorted(muted)), own,
         u8(sorted(VIDEOS - at for at in seen)), i4(sorted(again)), asked, left,
