@@ -118,10 +118,9 @@ def describe_finish(measured: Measured, at: int, points: int) -> list[Contributi
 
 def new_points(measured: Measured) -> Ints:
     """Young, by an even slope down to nothing."""
-    policy = measured.context.policy
-    hours = policy.exploration.hours
-    young = np.maximum(hours - measured.context.age(measured.candidates.facts), 0)
-    points: Ints = young * (policy.weights.new * measured.unit) // hours
+    context, policy = measured.context, measured.context.policy
+    hours, most = policy.exploration.hours, policy.weights.new * measured.unit
+    points: Ints = measure.young(measured.candidates.facts, context.inputs.request.hour, hours, most)
     return points
 
 

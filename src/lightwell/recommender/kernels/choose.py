@@ -141,20 +141,18 @@ def first_viewers(
         skip: ids not to give, ascending.
     """
     found = np.empty(bits.size, dtype=np.int32)
+    few, new = np.empty(bits.size, dtype=np.int64), np.empty(bits.size, dtype=np.int64)
     count = 0
     for at in range(bits.size):
         if not bits[at] & bit or _has(skip, rows[at].id):
             continue
-        video, place = videos[at], count
-        while place > 0:
-            before = videos[found[place - 1]]
-            if views[before] < views[video] or (
-                views[before] == views[video] and published[before] >= published[video]
-            ):
-                break
-            found[place] = found[place - 1]
+        its_views, its_time, place = views[videos[at]], published[videos[at]], count
+        while place > 0 and (
+            few[place - 1] > its_views or (few[place - 1] == its_views and new[place - 1] < its_time)
+        ):
+            found[place], few[place], new[place] = found[place - 1], few[place - 1], new[place - 1]
             place -= 1
-        found[place] = at
+        found[place], few[place], new[place] = at, its_views, its_time
         count += 1
     return found[:count]
 

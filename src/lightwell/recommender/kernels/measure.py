@@ -208,6 +208,20 @@ def liked_best(keys: Array, sums: Array, most: int) -> Array:
     return best[:size]
 
 
+@kernel(FACT_ROWS, I8, I8, I8)
+def young(rows: Array, hour: int, hours: int, most: int) -> Array:
+    """Points for being young, by candidate: by an even slope from `most` down to nothing after some hours.
+
+    Args:
+        rows: facts of the candidates. hour: whole hours since 1970.
+    """
+    points = np.empty(rows.size, dtype=np.int64)
+    for at in range(rows.size):
+        age = max(hour - np.int64(rows[at].hour), 0)
+        points[at] = max(hours - age, 0) * most // hours
+    return points
+
+
 @kernel(FACT_ROWS, I4S, I8S, I8S, I4S, I4S, I8S, I4S, I8S, I4S, I8S)
 def signals(
     rows: Array,
