@@ -36,6 +36,7 @@ def _page(
         cell=cell.settings.cell,
         region=cell.settings.region,
         agreement={"id": cell.agreement.id, "version": cell.agreement.version},
+        oversight=cell.settings.oversight_url,
         account=account,
         **values,
     )

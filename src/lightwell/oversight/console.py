@@ -226,7 +226,7 @@ def show_entries(
 def show_entry(state: State, cell: str, index: int) -> Response[str]:
     """Show one entry: its canonical text, its leaf hash and the proof that it is in the tree."""
     monitor = monitor_of(state)
-    watched(monitor, cell)
+    seat = watched(monitor, cell).seat
     row = monitor.store.entry(cell, min(index, 2**62))
     if row is None:
         raise Refusal(404, "not-found", "The monitor has followed no such entry.")
@@ -235,7 +235,7 @@ def show_entry(state: State, cell: str, index: int) -> Response[str]:
     )
     return _page(
         monitor, cell, "/entries", "entry.html",
-        row=row, entry=entry_json(row), proof=inclusion(monitor.store, cell, index), verdict=verdict,
+        seat=seat, row=row, entry=entry_json(row), proof=inclusion(monitor.store, cell, index), verdict=verdict,
         findings=[finding for finding in monitor.store.findings(cell) if index in finding.entries],
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ SENTENCES: Final[dict[str, str]] = {
     "AccessEnded": "Staff access {why}",
     "AccessOpened": "An emergency opened protected fields in {place}, with {witnesses} witnesses",
     "AccessReviewed": "An emergency was reviewed by {reviewers}: {outcome}",
-    "DirectoryChanged": "The staff directory {change}: {what}; {ended} grants ended with it",
+    "DirectoryChanged": "In the staff directory somebody {change} {what}; grants ended by it: {ended}",
     "AggregateAnswered": "Staff in {place} asked for the count {question}: {outcome} ({reason})",
     "RecordsOpened": "{count} slate records opened by {by} to {reason}",
     "TransferSent": "Sent to {peer} by flow {flow}, {size} bytes",
@@ -71,7 +71,8 @@ def sentence(row: sqlite3.Row) -> str:
     try:
         fields = msgspec.json.decode(row["data"])
         words = {key: ", ".join(value) if isinstance(value, list) else value for key, value in fields.items()}
-        return SENTENCES[row["kind"]].format(**words)
+        # A list may be empty, and leaves its space behind.
+        return SENTENCES[row["kind"]].format(**words).replace(" ;", ";")
     except (msgspec.DecodeError, KeyError, ValueError, TypeError, AttributeError):
         return f"An entry of kind {row['kind']}"
 

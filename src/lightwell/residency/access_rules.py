@@ -294,17 +294,31 @@ def stands_in_ledger(session: ReadSession, row: AccessRequestRow) -> bool:
 
 def record_refusal(session: WriteSession, who: Principal, request_id: str, reason: str, now: int) -> None:
     """Queue the entry of a refusal: of asking, approving, witnessing, reviewing or reading."""
-    entry = AccessDecided(
+    enqueue(session, _refusal(request_id, reason, who.place, who.role, now))
+
+
+def decision_leaf(row: AccessRequestRow) -> bytes | None:
+    """Return the leaf hash of the entry that decided a request; None while it waits for a decision.
+
+    That of a refusal follows from the row: it was made when the request was.
+    """
+    if row.status == "refused" and row.decided_leaf is None:
+        entry = _refusal(row.request_id, row.reason, row.place, row.role, row.requested_at)
+        return prepare(entry).leaf_hash
+    return row.decided_leaf
+
+
+def _refusal(request_id: str, reason: str, place: str, role: str, now: int) -> AccessDecided:
+    return AccessDecided(
         at=minute(now // 1000),
         request=request_id,
         outcome="refused",
         reason=reason,
-        place=who.place,
-        role=who.role,
+        place=place,
+        role=role,
         approvals=0,
         expires_at=0,
     )
-    enqueue(session, entry)
 
 
 def end_grant(

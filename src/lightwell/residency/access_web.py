@@ -15,8 +15,10 @@ from lightwell.ledger.places import integrated
 from lightwell.residency import access, access_read, access_search
 from lightwell.residency import staff as directory
 from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffPasskeyRow, StaffRow
+from lightwell.residency.access_rules import decision_leaf
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Grant, Principal, Refused, Resource
+from lightwell.residency.labels import label_of
 
 COOKIE: Final = "lightwell_staff"
 _LISTED: Final = 100
@@ -113,6 +115,7 @@ def read_session(cell: Cell, staff: Principal) -> dict[str, Any]:
         "region": cell.settings.region,
         "may_ask": may_ask(cell, staff),
         "may_approve": may_approve(cell, staff),
+        "may_review": may_review(cell, staff),
         "emergency_purposes": cell.agreement.access.emergency.purposes,
         "emergency_minutes": limits.max_emergency_minutes.value,
         "emergency_witnesses": limits.emergency_witnesses.value,
@@ -228,6 +231,14 @@ def may_ask(cell: Cell, who: Principal) -> bool:
     return cell.decider.allows(who, "ask", resource, rule.purposes[0])
 
 
+def may_review(cell: Cell, who: Principal) -> bool:
+    """Say whether somebody could look at what the gateway stopped; asking that is no attempt at it."""
+    category = label_of("quarantine", "message").category
+    resource = Resource(category=category, region=cell.settings.region, owner="", residency="protected")
+    purpose = next(iter(cell.agreement.access.quarantine.purposes), "")
+    return cell.decider.allows(who, "look_quarantined", resource, purpose)
+
+
 def answered(answer: access.Answer) -> dict[str, Any]:
     """Say over HTTP what became of a request.
 
@@ -272,7 +283,8 @@ def _shown_requests(
         .group_by(AccessApprovalRow.request_id)
     )
     counts: dict[str, int] = {row[0]: row[1] for row in counted}
-    places = integrated(session, [row.decided_leaf for row in rows if row.decided_leaf is not None])
+    leaves = {row.request_id: leaf for row in rows if (leaf := decision_leaf(row)) is not None}
+    places = integrated(session, list(leaves.values()))
     return [
         {
             "request_id": row.request_id,
@@ -295,7 +307,7 @@ def _shown_requests(
             "emergency": row.emergency,
             "review": row.review,
             "review_by": row.review_by,
-            "entry": places.get(row.decided_leaf) if row.decided_leaf is not None else None,
+            "entry": places.get(leaves.get(row.request_id, b"")),
         }
         for row in rows
     ]

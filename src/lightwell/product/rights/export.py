@@ -12,11 +12,11 @@ from lightwell.base.clock import now_ms
 from lightwell.base.db import ReadSession
 from lightwell.product.accounts import Account
 from lightwell.product.feed import records
+from lightwell.product.rights.looks import looks_at
 from lightwell.product.social import event_log, state
 from lightwell.product.videos import VideoCountRow, VideoRow
 from lightwell.product.videos.queries import media_urls
 from lightwell.residency import sealed_rows
-from lightwell.residency.access_models import AccessRequestRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit, Principal, Resource
 from lightwell.residency.keys import SealError
@@ -28,18 +28,6 @@ _WITHHELD: Final = {
     "accounts.password": "A one-way hash of the password; whoever has it could try passwords against it.",
     "account_keys.wrapped": "The key that seals all of this; outside the cell it opens nothing.",
 }
-_LOOKS: Final = (
-    "request_id",
-    "requested_at",
-    "place",
-    "role",
-    "fields",
-    "purpose",
-    "status",
-    "granted_at",
-    "expires_at",
-    "uses",
-)
 _UNREADABLE: Final = {"unreadable": "These bytes were altered, and do not open any more."}
 _event: Final = msgspec.msgpack.Decoder(state.StoredEvent).decode
 _record: Final = msgspec.msgpack.Decoder(records.Record).decode
@@ -129,12 +117,7 @@ def _document(cell: Cell, account: Account, permits: _Permits) -> Iterator[bytes
             {"video_id": row.video_id, "views": row.views, "likes": row.likes, "shares": row.shares}
             for row in counts
         ]
-        asked = session.scalars(
-            select(AccessRequestRow)
-            .where(AccessRequestRow.subject_id == account.account_id)
-            .order_by(AccessRequestRow.requested_at)
-        )
-        looks = [{name: getattr(row, name) for name in _LOOKS} for row in asked]
+        looks = looks_at(session, account.account_id)
     yield b'},"video_counts":' + msgspec.json.encode(counted)
     yield b',"looks":' + msgspec.json.encode(looks) + b"}\n"
 

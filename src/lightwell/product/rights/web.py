@@ -13,6 +13,7 @@ from lightwell.product.accounts.web import COOKIE
 from lightwell.product.rights.correction import Correction, correct
 from lightwell.product.rights.deletion import delete_account
 from lightwell.product.rights.export import export
+from lightwell.product.rights.looks import looks_at
 from lightwell.residency.cell import Cell
 
 
@@ -29,6 +30,14 @@ def export_own_data(cell: Cell, account: Account) -> Stream:
     name = f"lightwell-{account.handle}.json"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(export(cell, account), media_type="application/json", headers=headers)
+
+
+@get("/api/me/looks")
+@in_thread
+def list_looks(cell: Cell, account: Account) -> dict[str, Any]:
+    """List each time that staff asked to see the signed-in person's fields; see `looks.looks_at`."""
+    with cell.database.read() as session:
+        return {"looks": looks_at(session, account.account_id)}
 
 
 @patch("/api/me")
@@ -48,4 +57,4 @@ def delete_own_account(data: Farewell, cell: Cell, account: Account) -> Response
     return response
 
 
-routes: list[BaseRouteHandler] = [export_own_data, correct_own_data, delete_own_account]
+routes: list[BaseRouteHandler] = [export_own_data, list_looks, correct_own_data, delete_own_account]

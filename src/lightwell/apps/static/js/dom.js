@@ -74,5 +74,11 @@ export function notice(kind, title, ...detail) {
     icon(sign), el("div", {}, el("strong", {}, title), " ", ...detail));
 }
 
-/** What the server wrote on the page's root: cell, region, account. */
+/**
+ * A link to an entry of this cell's ledger, where the browser checks it.
+ * @param {number | null | undefined} index nothing is returned while there is none
+ */
+export const entryLink = (index) => typeof index === "number" ? el("a", { class: "entry", href: `/proof?entry=${index}` }, `entry ${index.toLocaleString("en")}`) : null;
+
+/** What the server wrote on the page's root: cell, region, account, oversight (an address or empty). */
 export const here = document.documentElement.dataset;

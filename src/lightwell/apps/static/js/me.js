@@ -4,6 +4,7 @@ import "./avatar.js";
 import { get, post, remove } from "./api.js";
 import { el, fill, find, icon, notice, say } from "./dom.js";
 import { count } from "./format.js";
+import { lookCard } from "./looks.js";
 import { openSettings } from "./feed/settings.js";
 import { offerRights } from "./rights.js";
 
@@ -71,6 +72,17 @@ async function showData() {
   }
 }
 
+async function showLooks() {
+  const place = find("#own-looks");
+  try {
+    const { looks } = await get("/api/me/looks");
+    if (looks.length) fill(place, ...looks.reverse().map(lookCard));
+    else fill(place, el("p", { class: "empty" }, "Nobody of the staff has asked."));
+  } catch (error) {
+    failed(place, error);
+  }
+}
+
 /** @param {string} id @param {number} [strength] 0 to 255 */
 function clip(id, strength) {
   const image = el("img", { src: `/media/videos/${id}/poster.jpg`, alt: "", loading: "lazy" });
@@ -109,6 +121,6 @@ async function showViewer() {
 
 offerRights(showData);
 find("#settings").addEventListener("click", () => openSettings());
-await Promise.all([showVideos(), showData(), showViewer()]);
+await Promise.all([showVideos(), showData(), showLooks(), showViewer()]);
 // The parts grow after the page has opened, so the one that was asked for is found again.
 if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();

@@ -1,10 +1,11 @@
-// The parts that the list of receipts and the page of one receipt share.
+// The parts that the list of receipts and the pages of one receipt and of one entry share.
 
 import { el, icon } from "../dom.js";
-import { moment } from "../format.js";
+import { moment, sentence } from "../format.js";
 
 /** @typedef {import("../ledgers.js").Failure} Failure */
 /** @typedef {import("../receipts.js").Standing} Standing */
+/** @typedef {import("../verify.js").Step} Step */
 
 /** @param {Standing} standing @returns {HTMLElement} its state as a chip: a sign and words, never colour alone */
 export function chip({ state, words }) {
@@ -25,4 +26,22 @@ export function failureList(failures) {
     el("p", {}, el("b", {}, words)),
     el("p", { class: "small" }, seenAt(first, last), accepted ? ` You took the new keys as right ${moment(accepted)}.` : ""),
     evidence.length ? el("details", { class: "evidence" }, el("summary", {}, "What shows it"), ...evidence.map((text) => el("pre", {}, el("code", {}, text)))) : null)));
+}
+
+/** @param {Step} step @returns {HTMLElement} */
+export function stepRow({ id, title, state, detail }) {
+  const [sign, words] = { held: ["check", "held"], failed: ["cross", "did not hold"], unknown: ["unknown", "not known"] }[state];
+  return el("li", { class: `step is-${state}`, data: { step: id } }, el("span", { class: "step-sign" }, icon(sign)),
+    el("div", {}, el("h3", {}, title, el("span", { class: "unseen" }, `: ${words}`)), el("p", {}, sentence(detail))));
+}
+
+/** @param {string} title @param {string} text canonical JSON @returns {HTMLElement} */
+export function source(title, text) {
+  let shown = text;
+  try {
+    shown = JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    // Shown as it is.
+  }
+  return el("details", { class: "source" }, el("summary", {}, title), el("pre", {}, el("code", {}, shown)));
 }

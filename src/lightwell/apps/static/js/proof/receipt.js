@@ -2,32 +2,13 @@
 
 import { brief } from "../bytes.js";
 import { el, fill, find, here, icon, notice } from "../dom.js";
-import { moment, sentence } from "../format.js";
+import { moment } from "../format.js";
 import { standing } from "../receipts.js";
 import { saveReceipt } from "../tlog-proof.js";
 import { linesOf, openReceipt } from "./open.js";
-import { chip, failureList } from "./parts.js";
+import { chip, failureList, source, stepRow } from "./parts.js";
 
 /** @typedef {import("./open.js").Opened} Opened */
-/** @typedef {import("../verify.js").Step} Step */
-
-/** @param {Step} step */
-function stepRow({ id, title, state, detail }) {
-  const [sign, words] = { held: ["check", "held"], failed: ["cross", "did not hold"], unknown: ["unknown", "not known"] }[state];
-  return el("li", { class: `step is-${state}`, data: { step: id } }, el("span", { class: "step-sign" }, icon(sign)),
-    el("div", {}, el("h3", {}, title, el("span", { class: "unseen" }, `: ${words}`)), el("p", {}, sentence(detail))));
-}
-
-/** @param {string} title @param {string} text canonical JSON */
-function source(title, text) {
-  let shown = text;
-  try {
-    shown = JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    // Shown as it is.
-  }
-  return el("details", { class: "source" }, el("summary", {}, title), el("pre", {}, el("code", {}, shown)));
-}
 
 /** @param {import("../verify.js").Line} line @param {number} i */
 function slateTile({ video, score, source: from }, i) {

@@ -14,6 +14,8 @@ export async function sitDown() {
   find("#who").textContent = `${who.name} · ${who.role} · ${who.place}${who.vetted ? "" : " · not vetted"}${who.line_excluded ? " · line excluded" : ""}`;
   const signOut = /** @type {HTMLButtonElement} */ (find("#staff-sign-out"));
   signOut.hidden = false;
+  // Opening it is an attempt to look, and a refused one is an entry: those who may not have no link to it.
+  if (who.may_review) find("#to-quarantine").hidden = false;
   signOut.addEventListener("click", async () => {
     await remove("/api/staff/session").catch(() => undefined);
     location.assign("/staff/sign-in");

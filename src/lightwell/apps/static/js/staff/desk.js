@@ -3,7 +3,7 @@
 import { ApiProblem, get, post } from "../api.js";
 import { el, fill, find, notice } from "../dom.js";
 import { sitDown } from "./bar.js";
-import { FIELD_WORDS, requestCard } from "./requests.js";
+import { FIELD_WORDS, requestCard, waitsFor } from "./requests.js";
 
 const list = find("#requests");
 const answer = find("#ask-answer");
@@ -21,11 +21,34 @@ async function look(force = true) {
     const now = JSON.stringify(requests);
     if (!force && now === shown) return;
     shown = now;
+    showWaiting(requests);
     if (requests.length) fill(list, ...requests.map((/** @type {any} */ request) => requestCard(request, who, readings, () => void look())));
     else fill(list, el("p", { class: "card quiet" }, "Requests will be here, newest first."));
   } catch (error) {
     fill(list, notice("breach", "The requests could not be fetched.", error instanceof Error ? error.message : ""));
   }
+}
+
+/**
+ * Say how many requests wait for this person's decision.
+ * @param {Record<string, any>[]} requests
+ */
+function showWaiting(requests) {
+  const number = requests.filter((request) => waitsFor(request, who)).length;
+  const tag = find("#waiting");
+  tag.hidden = !number;
+  tag.textContent = number === 1 ? "1 waits for you" : `${number} wait for you`;
+}
+
+/** Say before somebody asks what the agreement makes of it: whose data is seen from where. */
+function showStanding() {
+  const note = find("#ask-note");
+  note.hidden = who.may_ask;
+  if (who.may_ask) return;
+  const abroad = who.place !== who.region;
+  fill(note, abroad
+    ? notice("unknown", `From ${who.place} nobody sees a person's data.`, "A request is refused, and the refusal is in the ledger. ", el("a", { href: "/staff/counts" }, "Ask how many instead"), ".")
+    : notice("unknown", `As ${who.role} you do not ask for data.`, "A request is refused, and the refusal is in the ledger. ", who.may_approve ? "What others ask is under Requests." : ""));
 }
 
 form.addEventListener("submit", async (event) => {
@@ -92,6 +115,9 @@ try {
   find("#emergency-part").hidden = !who.emergency_purposes.length;
   find("#emergency-words").textContent = `For ${who.emergency_minutes} minutes, before ${who.emergency_witnesses} colleagues; others review it.`;
   turn();
+  showStanding();
+  // On a phone the list is below the form; for whoever decides about others it comes first.
+  find("#desk").classList.toggle("is-deciding", who.may_approve);
   find("#desk").hidden = false;
   await look();
   setInterval(() => void (document.hidden || look(false)), 3000);

@@ -1,7 +1,7 @@
 // The list of access requests: where each stands, and what the person at the desk may do with it.
 
 import { get, post } from "../api.js";
-import { el, fill, icon, notice } from "../dom.js";
+import { el, entryLink, fill, icon, notice } from "../dom.js";
 import { moment } from "../format.js";
 
 /** @typedef {Record<string, any>} AccessRequest as GET /api/access/requests lists it */
@@ -18,7 +18,7 @@ export const FIELD_WORDS = /** @type {Record<string, string>} */ ({
 });
 
 /** @type {Record<string, [string, string, string]>} */
-const STATUS = {
+export const STATUS = {
   pending: ["clock", "waits for approval", "is-unknown"],
   granted: ["check", "granted", "is-proof"],
   refused: ["cross", "refused", "is-breach"],
@@ -28,6 +28,18 @@ const STATUS = {
 
 /** @param {string} code @returns {string} */
 const words = (code) => code.replaceAll("-", " ").replaceAll("_", " ");
+
+/**
+ * Say whether a request waits for the person at the desk: to approve it, to witness it, or to review it afterwards.
+ * @param {AccessRequest} request
+ * @param {Record<string, any>} who as GET /api/staff/session says
+ */
+export const waitsFor = (request, who) => !request.mine && (request.status === "pending"
+  ? (request.emergency ? who.may_ask || who.may_approve : who.may_approve)
+  : isOver(request) && !request.review && who.may_approve);
+
+/** @param {AccessRequest} request @returns {boolean} an emergency that has ended */
+const isOver = (request) => Boolean(request.emergency) && ["expired", "revoked"].includes(request.status);
 
 /** @param {number} until milliseconds since the epoch */
 function left(until) {
@@ -81,7 +93,7 @@ export function requestCard(request, who, readings, onchange) {
       }
     } }, label);
   const pending = request.status === "pending";
-  const over = request.emergency && (request.status === "expired" || request.status === "revoked");
+  const waits = waitsFor(request, who);
   const reviewed = request.review ? `found ${request.review}` : request.review_by ? `review due ${moment(request.review_by)}` : "";
   return el("article", { class: "card request", data: { request: request.request_id, status: request.status } },
     el("header", { class: "row is-wrap" }, el("h3", { class: "grow" }, request.subject ? `@${request.subject}` : "No account named"),
@@ -93,13 +105,12 @@ export function requestCard(request, who, readings, onchange) {
       moment(request.requested_at), request.reason && request.status === "refused" ? words(request.reason) : "",
       !request.minutes ? "" : request.emergency === "alone" ? "no witnesses" : `${request.approvals} of ${request.approvals_needed} ${request.emergency ? "witnesses" : "approved"}`, reviewed, live ? left(request.expires_at) : "",
       request.uses ? `${request.uses} ${request.uses === 1 ? "look" : "looks"}` : "",
-      request.entry !== null && request.entry !== undefined ? `entry ${request.entry.toLocaleString("en")}` : "",
-    ].filter(Boolean).join(" · ")),
+    ].filter(Boolean).join(" · "), typeof request.entry === "number" ? " · " : null, entryLink(request.entry)),
     answer,
     el("footer", { class: "row is-wrap" },
-      pending && !request.mine && (request.emergency ? who.may_ask || who.may_approve : who.may_approve) ? act("approve", request.emergency ? "Witness it" : "Approve", "is-first") : null,
-      over && !request.review && !request.mine && who.may_approve ? act("justified", "It was justified", "is-first") : null,
-      over && !request.review && !request.mine && who.may_approve ? act("unjustified", "It was not", "is-breach") : null,
+      pending && waits ? act("approve", request.emergency ? "Witness it" : "Approve", "is-first") : null,
+      !pending && waits ? act("justified", "It was justified", "is-first") : null,
+      !pending && waits ? act("unjustified", "It was not", "is-breach") : null,
       live && request.mine ? act("fields", "Show the fields", "is-first") : null,
       (live || pending) && (request.mine || who.may_approve) ? act("revoke", pending ? "Withdraw" : "End it", "is-breach") : null));
 }
