@@ -25,6 +25,7 @@ MEASURES = {
     "migrate": "bench.migrate",
     "revoke": "bench.revoke",
     "decide": "bench.decide",
+    "residency_cost": "bench.residency_cost",
     "ledger_append": "bench.ledger_append",
     "ledger_proof": "bench.ledger_proof",
     "ledger_verify": "bench.ledger_verify",

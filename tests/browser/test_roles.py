@@ -1,4 +1,4 @@
-"""Five people, one story: asked at home, approved, looked at, refused abroad; all are led to the same entries."""
+"""Five people, one story: asked at home, approved, looked at, refused abroad; all are led to one entry."""
 
 import re
 from dataclasses import dataclass

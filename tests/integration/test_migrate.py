@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from lightwell.agreement import moving
 from lightwell.agreement.roster import dump_roster
 from lightwell.apps.cli import app
-from lightwell.apps.demo.check.search import search_folders
+from lightwell.apps.scan import search_folders
 from lightwell.base.errors import Problem
 from lightwell.product import social
 from lightwell.product.accounts import AccountRow, by_handle, own_details, sign_in

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lightwell.apps.demo.check.search import forms, search_folders
+from lightwell.apps.scan import forms, search_folders
 from lightwell.residency import gateway_tls, tripwires
 from lightwell.residency.cell import Cell, CellError
 from lightwell.residency.keys import KeyVault, VaultError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lightwell.apps.demo.check.search import Needles
+from lightwell.apps.scan import Needles
 from tests.conftest import missing
 from tests.scenarios.wire import PLANES, Wires, permitted, run
 

@@ -1,4 +1,4 @@
-"""`lightwell data map`: what a cell holds, where, why, for how long, and what of it may leave."""
+"""`lightwell data`: what a cell holds, where, why, for how long, and what of it may leave."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lightwell.apps.data_scan import scan_places
 from lightwell.apps.ledger_options import AsJson
 
 if TYPE_CHECKING:
     from lightwell.residency import data_map
 
-app = typer.Typer(help="Say what data a cell holds.", no_args_is_help=True)
+app = typer.Typer(
+    help="Say what data a cell holds, and look for what it must not hold.", no_args_is_help=True
+)
+app.command("scan")(scan_places)
 
 _FILE_WIDTH = 220
 """Characters a line where nobody's screen sets it."""
@@ -23,11 +27,6 @@ _FILE_WIDTH = 220
 
 class CommandError(ValueError):
     """What was asked cannot be done; the first line of the text says why."""
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `map` a command of its own, though it is the only one."""
 
 
 @app.command("map")

@@ -235,7 +235,8 @@ def show_entry(state: State, cell: str, index: int) -> Response[str]:
     )
     return _page(
         monitor, cell, "/entries", "entry.html",
-        seat=seat, row=row, entry=entry_json(row), proof=inclusion(monitor.store, cell, index), verdict=verdict,
+        seat=seat, row=row, entry=entry_json(row), proof=inclusion(monitor.store, cell, index),
+        verdict=verdict,
         findings=[finding for finding in monitor.store.findings(cell) if index in finding.entries],
     )  # fmt: skip
 

@@ -99,6 +99,12 @@ def guard(session: WriteSession, vault: KeyVault, account_id: str, values: Itera
     return len(rows)
 
 
+def stored_marks(vault: KeyVault, value: str) -> list[bytes]:
+    """Return what `guard` would write down of a value, for those who look for it where it must not be."""
+    marks = _of(vault).marks
+    return [_pack(marks.mark(form)) for form in dict.fromkeys(_forms(value))]
+
+
 def forget(session: WriteSession, account_id: str) -> None:
     """Forget every guarded value of an account that is erased; processes drop it within ten minutes."""
     session.execute(delete(GuardedValue).where(GuardedValue.account_id == account_id))

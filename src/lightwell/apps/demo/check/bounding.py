@@ -11,11 +11,11 @@ import httpx
 
 from lightwell.agreement.roster import seats_of
 from lightwell.apps.demo.check.planes import Journal, Planes
-from lightwell.apps.demo.check.search import search_folders
 from lightwell.apps.demo.check.steps import StepFailed, wait_for
 from lightwell.apps.demo.deployment import CELLS, badges
 from lightwell.apps.demo.person import expect, slug_of
 from lightwell.apps.demo.staff_desk import StaffDesk
+from lightwell.apps.scan import search_folders
 from lightwell.residency import gateway_tls
 from lightwell.residency.keys import KeyVault
 from lightwell.wire import canonical, signed_request

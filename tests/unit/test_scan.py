@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lightwell.apps.demo.check.canaries import hatch
-from lightwell.apps.demo.check.search import search_folders
+from lightwell.apps.scan import search_folders
 
 MAIL = "q7x2vw@canary-91ab.example"
 
@@ -42,7 +42,7 @@ def test_a_canary_is_found_in_every_form(tmp_path: Path, form: str) -> None:
 def test_a_canary_is_found_across_the_seam_of_two_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightwell.apps.demo.check.search._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("lightwell.apps.scan.pieces.CHUNK_BYTES", 1000)
     (tmp_path / "log").write_bytes(b"x" * 990 + MAIL.encode() + b"y" * 3000)
     assert len(search_folders([tmp_path], [MAIL])[0]) == 1
 
