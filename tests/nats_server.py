@@ -11,12 +11,13 @@ from pathlib import Path
 class NatsServer:
     """Runs from its making until `stop`; `halt` and `start` between them keep what it holds and its port."""
 
-    def __init__(self) -> None:
+    def __init__(self, bind: str = "127.0.0.1", host: str = "127.0.0.1") -> None:
+        self._bind = bind
         self._folder = Path(tempfile.mkdtemp(prefix="lightwell-nats-"))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self.url = f"nats://127.0.0.1:{self._port}"
+        self.url = f"nats://{host}:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -29,7 +30,7 @@ class NatsServer:
                 "-sd",
                 str(self._folder),
                 "-a",
-                "127.0.0.1",
+                self._bind,
                 "-p",
                 str(self._port),
             ],

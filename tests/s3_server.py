@@ -19,13 +19,14 @@ WEED = Path(sys.executable).with_name("weed")
 
 
 class S3Server:
-    """Runs from its making until `stop`."""
+    """Runs from its making until `stop`; `bind` is where it listens, `host` where clients are to look."""
 
-    def __init__(self) -> None:
+    def __init__(self, bind: str = "127.0.0.1", host: str = "127.0.0.1") -> None:
+        self.host = host
         self.folder = Path(tempfile.mkdtemp(prefix="lightwell-s3-"))
         self.port = _free_port()
         ports = {name: _free_port() for name in ("master.port", "volume.port", "filer.port")}
-        command = [str(WEED), "server", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+        command = [str(WEED), "server", f"-dir={self.folder}", "-ip=127.0.0.1", f"-ip.bind={bind}", "-s3"]
         command += [f"-s3.port={self.port}", *(f"-{name}={port}" for name, port in ports.items())]
         command += [f"-{name.split('.')[0]}.port.grpc={_free_port()}" for name in (*ports, "s3.port")]
         # Ports of 0 switch off catalogue services that nobody here asks for.
@@ -44,7 +45,7 @@ class S3Server:
     def environment(self) -> dict[str, str]:
         """What a client needs in its environment to find this server."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self.host}:{self.port}",
             "AWS_ACCESS_KEY_ID": "lightwell",
             "AWS_SECRET_ACCESS_KEY": "lightwell",
             "AWS_REGION": "us-east-1",

@@ -31,8 +31,8 @@ def permitted() -> bool:
 class Wires:
     """Five namespaces: a cell's processes and its gateway each in one of their own, oversight in the fifth.
 
-    There is one wire between the two gateways, and one from each cell to oversight, where its people are
-    too. No namespace forwards, so what has no wire has no way.
+    There is one wire between the two gateways, one from each cell to its own gateway, and one from each to
+    oversight, where its people are too. No namespace forwards, so what has no wire has no way.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,6 +49,11 @@ class Wires:
         self._wire("us gateway", "10.77.0.1", "sg gateway", "10.77.0.2", "gates")
         self._wire("us", "10.77.1.1", "oversight", "10.77.1.2", "us")
         self._wire("sg", "10.77.2.1", "oversight", "10.77.2.2", "sg")
+        # Each cell's gateway reaches the cell's own stores, on the address that the cell has.
+        self._wire("us", "10.77.3.1", "us gateway", "10.77.3.2", "inus")
+        self._wire("sg", "10.77.4.1", "sg gateway", "10.77.4.2", "insg")
+        run("ip", "-n", self.spaces["us gateway"], "route", "add", "10.77.1.1", "via", "10.77.3.1")
+        run("ip", "-n", self.spaces["sg gateway"], "route", "add", "10.77.2.1", "via", "10.77.4.1")
         # Oversight answers on one address, which each cell has a route to.
         run("ip", "-n", self.spaces["oversight"], "addr", "add", "10.77.9.9/32", "dev", "lo")
         for cell, via in (("us", "10.77.1.2"), ("sg", "10.77.2.2")):
@@ -64,7 +69,7 @@ class Wires:
             run("ip", "-n", space, "link", "set", end, "up")
         self.hosts.setdefault(one, address)
         if other != "oversight":
-            self.hosts[other] = there
+            self.hosts.setdefault(other, there)
         words = [*self.inside(one), sys.executable, "-c", _CAPTURE, ends[0], str(self.folder / f"{name}.cap")]
         self._captures.append(subprocess.Popen(words))
 
@@ -72,9 +77,14 @@ class Wires:
         """Return the words before a command that is to run in a namespace."""
         return ("ip", "netns", "exec", self.spaces[name])
 
-    def packets(self, wire: str) -> list[bytes]:
-        """Return every packet seen so far on `gates`, `us` or `sg`, with its Ethernet header."""
-        data = (self.folder / f"{wire}.cap").read_bytes()
+    def packets(self, wire: str, captured: int) -> list[bytes]:
+        """Return the packets seen on `gates`, `us` or `sg`, with their Ethernet headers.
+
+        Args:
+            wire: which.
+            captured: only those in so many bytes of the capture.
+        """
+        data = (self.folder / f"{wire}.cap").read_bytes()[:captured]
         found, at = [], 0
         while at + 4 <= len(data):
             size = int.from_bytes(data[at : at + 4], "big")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 SHORTEST: Final = 6
 """Characters of a value: what is shorter stands in many texts by chance."""
 _HASHES: Final = ("sha256", "sha1", "md5", "sha512")
+_TABLE_BITS: Final = 20
 _DIGEST_START: Final = 8
 _ENCODED_START: Final = 12
 
@@ -48,7 +49,8 @@ class Needles:
             for form, data in _keyed_forms(value, keys or {}, (marks or {}).get(value, {})):
                 self._forms.setdefault(data, (number, form))
         self.longest = max(map(len, self._forms), default=0)
-        # Three tables let numpy discard nearly every position: of byte pairs, and of the first four bytes.
+        # Tables let numpy discard nearly every position: by two pairs of bytes, by the first four bytes, and
+        # for needles that long by the first eight; hexadecimal text would pass the first two everywhere.
         self._first = np.zeros(65536, dtype=bool)
         self._second = np.zeros(65536, dtype=bool)
         self._by_prefix: dict[bytes, list[bytes]] = {}
@@ -56,8 +58,10 @@ class Needles:
             self._first[data[0] | data[1] << 8] = True
             self._second[data[2] | data[3] << 8] = True
             self._by_prefix.setdefault(data[:4], []).append(data)
-        starts = b"".join(self._by_prefix)
-        self._starts: NDArray[np.uint32] = np.sort(np.frombuffer(starts, dtype="<u4"))
+        self._fours = np.zeros(1 << _TABLE_BITS, dtype=bool)
+        self._fours[_spread(_sorted({data[:4] for data in self._forms}, 4))] = True
+        self._short = _sorted({data[:4] for data in self._forms if len(data) < 8}, 4)
+        self._eights = _sorted({data[:8] for data in self._forms if len(data) >= 8}, 8)
 
     def __len__(self) -> int:
         return len(self._forms)
@@ -69,12 +73,38 @@ class Needles:
         found: NDArray[np.uint8] = np.frombuffer(data, dtype=np.uint8)
         pairs = found[:-1].astype(np.uint16) | (found[1:].astype(np.uint16) << 8)
         hits = np.flatnonzero(self._first[pairs[:-2]] & self._second[pairs[2:]])
-        words = pairs[hits].astype(np.uint32) | (pairs[hits + 2].astype(np.uint32) << 16)
-        near = np.minimum(self._starts.searchsorted(words), len(self._starts) - 1)
-        for at in hits[self._starts[near] == words].tolist():
+        fours = pairs[hits].astype(np.uint64) | (pairs[hits + 2].astype(np.uint64) << np.uint64(16))
+        some = self._fours[_spread(fours)]
+        hits, fours = hits[some], fours[some]
+        # The last bytes have no eight after them: what is there is looked at one by one.
+        last = np.minimum(hits, max(0, len(data) - 8))
+        more = pairs[np.minimum(last + 4, len(pairs) - 1)], pairs[np.minimum(last + 6, len(pairs) - 1)]
+        eights = (
+            fours
+            | (more[0].astype(np.uint64) << np.uint64(32))
+            | (more[1].astype(np.uint64) << np.uint64(48))
+        )
+        likely = (last < hits) | _among(self._short, fours) | _among(self._eights, eights)
+        for at in hits[likely].tolist():
             for needle in self._by_prefix.get(data[at : at + 4], ()):
                 if data.startswith(needle, at):
                     yield self._forms[needle]
+
+
+def _sorted(starts: set[bytes], width: int) -> NDArray[np.uint64]:
+    numbers = sorted(int.from_bytes(start, "little") for start in starts if len(start) == width)
+    return np.array(numbers, dtype=np.uint64)
+
+
+def _spread(fours: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return places in a table of `_TABLE_BITS` for numbers of 32 bits (multiplicative hashing)."""
+    return (fours * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _TABLE_BITS)
+
+
+def _among(known: NDArray[np.uint64], asked: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    if not len(known):
+        return np.zeros(len(asked), dtype=bool)
+    return known[np.minimum(known.searchsorted(asked), len(known) - 1)] == asked
 
 
 def forms(value: str) -> Iterator[tuple[str, bytes]]:

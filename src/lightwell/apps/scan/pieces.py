@@ -39,7 +39,7 @@ class Find:
 
 
 def search_piece(data: bytes, needles: Needles) -> Iterator[tuple[int, str]]:
-    """Yield (value's position, form) for each find in `data` and what is compressed in it, two layers deep."""
+    """Yield (value's position, form) for each find in `data`, and in what is compressed in it twice over."""
     yield from needles.search(data)
     for part in inflated(data):
         for number, form in needles.search(part):

@@ -103,7 +103,7 @@ export function requestCard(request, who, readings, onchange) {
     el("p", { class: "row is-wrap request-fields" }, ...request.fields.map((/** @type {string} */ field) => el("span", { class: "tag" }, FIELD_WORDS[field] ?? field))),
     el("p", { class: "small quiet" }, [
       moment(request.requested_at), request.reason && request.status === "refused" ? words(request.reason) : "",
-      !request.minutes ? "" : request.emergency === "alone" ? "no witnesses" : `${request.approvals} of ${request.approvals_needed} ${request.emergency ? "witnesses" : "approved"}`, reviewed, live ? left(request.expires_at) : "",
+      !request.minutes || request.status === "refused" ? "" : request.emergency === "alone" ? "no witnesses" : `${request.approvals} of ${request.approvals_needed} ${request.emergency ? "witnesses" : "approved"}`, reviewed, live ? left(request.expires_at) : "",
       request.uses ? `${request.uses} ${request.uses === 1 ? "look" : "looks"}` : "",
     ].filter(Boolean).join(" · "), typeof request.entry === "number" ? " · " : null, entryLink(request.entry)),
     answer,
