@@ -25,6 +25,7 @@ class Seen:
     packets: dict[str, list[bytes]]
     hosts: dict[str, str]
     said: str
+    home: dict[str, Any]
     scan: dict[str, Any]
     planted: dict[str, Any]
 
@@ -56,7 +57,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         assert (folder / "result.json").exists(), said
         captured = json.loads((folder / "captured.json").read_text())
         packets = {wire: wires.packets(wire, size) for wire, size in captured.items()}
-        scans = [json.loads((folder / file).read_text()) for file in ("scan.json", "planted.json")]
+        files = ("home.json", "scan.json", "planted.json")
+        scans = [json.loads((folder / file).read_text()) for file in files]
         yield Seen(json.loads((folder / "result.json").read_text()), packets, wires.hosts, said, *scans)
     finally:
         stack.close()
@@ -84,7 +86,10 @@ def own_stores(wires: Wires) -> Iterator[dict[str, Any]]:
         yield found
     finally:
         for process in running:
-            process.communicate()
+            assert process.stdin is not None
+            process.stdin.close()
+        for process in running:
+            process.wait()
         for home in homes.values():
             shutil.rmtree(home, ignore_errors=True)
 
@@ -151,6 +156,13 @@ def test_no_canary_is_in_any_store_log_backup_or_page_of_the_other_cell_or_overs
         assert any(part in place and found["bytes"] > 100 for place, found in read.items()), part
     # Each value was looked for in many forms, and under the keys that sg, oversight and us hold.
     assert seen.scan["forms"] > 200 * seen.scan["canaries"]
+
+
+def test_at_home_only_marks_under_the_cells_own_key_are_found(seen: Seen) -> None:
+    [place] = seen.home["places"]
+    forms = {find["form"].partition(" of us")[0] for find in place["finds"]}
+    assert "blind index accounts.email" in forms
+    assert all(form.startswith(("blind index ", "tripwire mark ")) for form in forms), forms
 
 
 def test_a_canary_put_into_any_store_of_theirs_is_found_there(seen: Seen) -> None:

@@ -2,8 +2,8 @@
 
 Run inside oversight's namespace: `python -m tests.scenarios.wired_check WIRING.json`; the file holds the
 folder, the hosts of all planes, the words that enter each namespace, and each cell's stores. Writes beside it
-`result.json`, `scan.json` (what a search found in all that `sg` and oversight keep) and `planted.json` (the
-same, after one canary was put into each of their stores).
+`result.json`, `home.json` (what a search found in the home cell's database), `scan.json` (in all that `sg`
+and oversight keep) and `planted.json` (the same, after one canary was put into each of their stores).
 """
 
 import contextlib
@@ -197,6 +197,9 @@ def main() -> None:
             more = [PlantedValue("us", category, value) for category, value in IN_FILM.items()]
             result = Result(result.steps, result.canaries + more)
             write_result(result, folder / "result.json")
+            # At home the marks that the cell itself made are found, and nothing that says more.
+            home = stores["us"]["database"].replace("postgresql+psycopg", "postgresql")
+            scan(folder, "home.json", "--home", str(deployment.cell("us")), home)
             search(deployment, folder, stores["sg"], [c.value for c in more])
         finally:
             planes.close()

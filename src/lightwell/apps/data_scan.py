@@ -25,11 +25,11 @@ class ScanError(ValueError):
 
 
 def scan_places(
+    canaries: Annotated[Path, typer.Option(help="The planted values: JSON, or one a line.")],
     places: Annotated[
         list[str] | None,
         typer.Argument(help="Folders, files, postgresql://, s3://, nats:// or http(s):// addresses."),
     ] = None,
-    canaries: Annotated[Path, typer.Option(help="The planted values: JSON, or one a line.")] = Path("-"),
     cell: Annotated[
         list[Path] | None, typer.Option(help="A cell's folder: it, its stores, and what its keys make.")
     ] = None,
