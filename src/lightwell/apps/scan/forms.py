@@ -104,7 +104,8 @@ def _spread(fours: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _among(known: NDArray[np.uint64], asked: NDArray[np.uint64]) -> NDArray[np.bool_]:
     if not len(known):
         return np.zeros(len(asked), dtype=bool)
-    return known[np.minimum(known.searchsorted(asked), len(known) - 1)] == asked
+    there: NDArray[np.bool_] = known[np.minimum(known.searchsorted(asked), len(known) - 1)] == asked
+    return there
 
 
 def forms(value: str) -> Iterator[tuple[str, bytes]]:
