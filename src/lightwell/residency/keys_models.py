@@ -11,6 +11,8 @@ class AccountKey(Model):
     """An account's data key, wrapped by the cell key and bound to cell, account, generation and version."""
 
     __tablename__ = "account_keys"
+    # An embedded database then finds a row by one search, not by one for its number and one for the row.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
 
     account_id: Mapped[str] = mapped_column(
         String(16), primary_key=True, info=label("user.unique_id", "interop")

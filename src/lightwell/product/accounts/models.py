@@ -36,6 +36,8 @@ class SessionRow(Model):
     """A signed-in browser; the token itself is only in the browser's cookie."""
 
     __tablename__ = "sessions"
+    # An embedded database then finds a row by one search, not by one for its number and one for the row.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
 
     token_index: Mapped[bytes] = mapped_column(
         BlindIndex, primary_key=True, info=label("user.authorization", "protected")

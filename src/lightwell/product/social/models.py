@@ -36,6 +36,8 @@ class ViewerStateRow(Model):
     """The fold of one viewer's events up to `sequence`, written in the transaction that stores the events."""
 
     __tablename__ = "viewer_states"
+    # An embedded database then finds a row by one search, not by one for its number and one for the row.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
 
     account_id: Mapped[str] = mapped_column(
         ForeignKey("accounts.account_id", ondelete="CASCADE"),

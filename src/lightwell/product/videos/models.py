@@ -100,6 +100,8 @@ class VideoCountRow(Model):
     """How often a published video was viewed, liked and shared in this cell."""
 
     __tablename__ = "video_counts"
+    # An embedded database then finds a row by one search, not by one for its number and one for the row.
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
 
     video_id: Mapped[str] = mapped_column(
         ForeignKey("videos.video_id", ondelete="CASCADE"),
