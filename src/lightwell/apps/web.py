@@ -84,9 +84,19 @@ _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def create_app(folder: str | None = None) -> Litestar:
     """Build the web application of the cell in `folder`, or in the folder that LIGHTWELL_CELL names.
 
-    From here on this process opens connections to the addresses on the cell's list only.
+    From here on this process opens connections to the addresses on the cell's list only, and is this
+    application's alone: it settles for a long life once all is loaded.
     """
-    return build_app(open_cell(Path(folder or os.environ["LIGHTWELL_CELL"]), "web"))
+    app = build_app(open_cell(Path(folder or os.environ["LIGHTWELL_CELL"]), "web"))
+    app.on_startup.append(_settle)
+    return app
+
+
+def _settle() -> None:
+    """Keep what is loaded by now: the collector need not walk it again in the middle of an answer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def build_app(cell: Cell) -> Litestar:
@@ -105,10 +115,6 @@ def build_app(cell: Cell) -> Litestar:
         app.state.feed = feed = Feed(cell)
         background.start("feed", feed.make_ready)
         app.state.intake = intake = Intake(cell)
-        # What is loaded by now stays: the collector need not walk it again in the middle of an answer.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
         try:
             yield
         finally:
