@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a database on each engine, and a cell on each database."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -18,7 +20,7 @@ from litestar.testing import TestClient
 
 from lightwell.apps.web import build_app
 from lightwell.residency.cell import Cell
-from tests import s3_server
+from tests import s3_server, scheduling
 from tests.factories.cells import found_cell
 
 # Two busy cores make any deadline a matter of luck; what a rule says does not depend on time.
@@ -33,6 +35,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile once, before there are several workers and cells that would each compile the same."""
     if not hasattr(config, "workerinput"):
         subprocess.run([sys.executable, "-m", "lightwell.apps.compiling"], check=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> scheduling.Together:
+    """Let several workers (`-n`) share the tests as `scheduling` says."""
+    return scheduling.Together(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    scheduling.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector leave alone what every test needs; it would walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def missing(service: str) -> None:
@@ -81,7 +101,7 @@ def postgres_server() -> Iterator[str]:
     )
     conninfo = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     try:
-        for _ in range(100):
+        for _ in range(600):
             if _answers(conninfo):
                 break
             time.sleep(0.1)
