@@ -12,6 +12,7 @@ from lightwell.apps.demo.check.planes import Planes
 from lightwell.apps.demo.check.run import STEPS, Result, take
 from lightwell.apps.demo.check.steps import Clock
 from lightwell.apps.demo.checking import running
+from lightwell.wire import tiles
 
 PROVING = ("ledger_consistent", "replay_identical")
 
@@ -80,10 +81,12 @@ def test_a_folder_used_before_is_proven_again_from_entry_0(copy: Path) -> None:
     assert failed(prove(copy)) == set()
 
 
-def newest_file(folder: Path) -> Path:
-    return max(
-        (file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_mtime_ns
-    )
+def newest_files(ledger: Path) -> tuple[Path, Path]:
+    """The last tile and the last bundle under the checkpoint; a killed writer may have begun newer ones."""
+    size = int((ledger / "checkpoint").read_text("utf-8").split("\n")[1])
+    index = (size - 1) // tiles.WIDTH
+    width = tiles.width_at(0, index, size)
+    return ledger / tiles.tile_path(0, index, width), ledger / tiles.bundle_path(index, width)
 
 
 def flip(file: Path) -> None:
@@ -97,8 +100,8 @@ def test_altered_records_tiles_and_entries_fail_by_name(copy: Path) -> None:
         altered = sealed[:-1] + bytes([sealed[-1] ^ 1])
         db.execute("UPDATE slate_records SET sealed = ? WHERE rowid = ?", (altered, row))
     # The newest files are those that a writer would write anew when it starts: that must not hide it.
-    tile = newest_file(copy / "us" / "ledger" / "tile" / "0")
-    bundle = newest_file(copy / "sg" / "ledger" / "tile" / "entries")
+    tile, _ = newest_files(copy / "us" / "ledger")
+    _, bundle = newest_files(copy / "sg" / "ledger")
     flip(tile)
     flip(bundle)
     result = prove(copy)
