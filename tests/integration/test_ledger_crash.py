@@ -58,6 +58,7 @@ class Ordeal:
 
     folder: Path
     url: str
+    database: Database
     dice: random.Random = field(default_factory=lambda: random.Random(20261122))
     seen: Checkpoint | None = None
     """The newest checkpoint that a reader has seen."""
@@ -91,11 +92,12 @@ class Ordeal:
 
     def carry_on(self) -> None:
         """Start the next writer and let it finish what waits."""
-        database = Database(self.url)
+        database = self.database
         sequencer = Sequencer(settings_of(self.folder), database, key())
         while sequencer.run_once():
             pass
         sequencer.close()
+        # No connection outlives a writer.
         database.dispose()
 
     @property
@@ -137,7 +139,7 @@ def ordeal(database_url: str, tmp_path: Path) -> Ordeal:
     database = Database(database_url)
     database.create_all()
     database.dispose()
-    return Ordeal(tmp_path / "us", database_url)
+    return Ordeal(tmp_path / "us", database_url, database)
 
 
 @pytest.mark.parametrize("kind", KINDS)
