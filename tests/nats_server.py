@@ -37,7 +37,7 @@ class NatsServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(200):
+        for _ in range(2400):
             try:
                 socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
                 return

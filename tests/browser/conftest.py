@@ -19,12 +19,15 @@ from tests.conftest import missing
 from tests.factories import clips
 
 PHONE = {"width": 390, "height": 844}
+PATIENCE = 120
+"""Seconds that a page may take to show what it must show: one core may serve everything on a busy machine."""
 DESKTOP = {"width": 1440, "height": 900}
 PASSWORD = "a long enough password"
 CLIPS = 7
 _FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 Enter = Callable[..., Page]
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,7 +75,7 @@ def details(handle: str) -> Details:
     )
 
 
-def until(page: Page, expression: str, seconds: float = 30) -> None:
+def until(page: Page, expression: str, seconds: float = PATIENCE) -> None:
     """Wait until an expression holds in the page; its policy forbids the eval of Playwright's own waiting."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(expression):
@@ -87,7 +90,7 @@ def fresh_handle(start: str) -> str:
 
 def _wait_for_feed(person: Person, videos: int) -> None:
     """Wait until the cell ranks from all that is published: a slate before that would be short."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while len(person.feed("newest", 30)["items"]) < videos:
         assert time.monotonic() < deadline, "the feed does not show what is published"
         time.sleep(0.2)
@@ -103,7 +106,7 @@ def maker(url: str) -> Iterator[str]:
             upload = person.upload(clips.portrait())
             made.append(person.make_video(upload, f"clip {number} #slowlight", None))
         for video in made:
-            person.wait_for_video(video, ["published"], 120)
+            person.wait_for_video(video, ["published"], PATIENCE)
         _wait_for_feed(person, len(made))
         yield person.handle
 
@@ -129,7 +132,7 @@ def enter(browser: Browser, url: str) -> Iterator[Enter]:
             permissions=["camera", "microphone", "clipboard-read", "clipboard-write"],
         )
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE * 1000)
         if cookie:
             context.add_cookies([{"name": "lightwell_session", "value": cookie, "url": url}])
         page = context.new_page()
@@ -159,7 +162,7 @@ def ledger_key(deployment: Deployment) -> SigningKey:
 def watched(enter: Enter, viewer: tuple[str, str]) -> Page:
     """A page of a viewer whose first slates are kept, in the ledger and cosigned, and held when checked."""
     page = enter("/", viewer[1])
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     until(page, f"{RECEIPTS}.then((list) => list.length && list.every(({{place}}) => place?.signed))")
     open_list(page)
     expect(page.locator("#sum .notice")).to_have_class(re.compile("is-proof"))

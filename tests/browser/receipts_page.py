@@ -17,7 +17,7 @@ def open_list(page: Page) -> None:
 
 def settled(page: Page) -> None:
     """Wait until the list has been checked."""
-    page.wait_for_selector('#sum[data-busy="false"]', timeout=90_000)  # a busy machine ranks again for long
+    page.wait_for_selector('#sum[data-busy="false"]')  # a busy machine ranks again for long
 
 
 def open_first(page: Page) -> None:

@@ -35,7 +35,7 @@ def test_entry_dropped_after_its_promise_is_a_broken_promise(
     page.route("**/ledger/proof?*", lambda route: route.fulfill(status=404, json={}))
     page.goto("/")
     page.click("[data-tab=newest]")
-    expect(page.locator(CHIP)).to_contain_text("The promise was broken", timeout=30_000)
+    expect(page.locator(CHIP)).to_contain_text("The promise was broken")
     open_list(page)
     stays_red(page, "The promise was broken: the entry was due at")
 
@@ -44,7 +44,7 @@ def test_promise_that_is_not_due_yet_is_not_called_broken(enter: Enter, viewer: 
     page = enter("/sounds", viewer[1])
     page.route("**/ledger/proof?*", lambda route: route.fulfill(status=404, json={}))
     page.goto("/")
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     open_list(page)
     assert standings(page) == {"promised"}
     expect(page.locator("#sum")).to_contain_text("promised")
@@ -57,7 +57,7 @@ def test_promise_is_not_called_broken_while_the_ledger_does_not_answer(
     page.route("**/api/feed?*", due_soon(ledger_key))
     page.route("**/ledger/proof?*", lambda route: route.fulfill(status=503, json={}))
     page.goto("/")
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     page.wait_for_timeout(8000)
     open_list(page)
     assert standings(page) == {"promised"}
@@ -140,7 +140,7 @@ def test_slate_on_the_feed_turns_red_with_its_ledger(watched: Page, url: str, le
     Impostor(true_leaves(url)[: seen_size(watched) - 1], ledger_key).serve(watched, "checkpoint")
     watched.goto("/")
     chip = watched.locator(CHIP)
-    expect(chip).to_have_class(re.compile("is-failed"), timeout=30_000)
+    expect(chip).to_have_class(re.compile("is-failed"))
     expect(chip).to_contain_text("Not as promisedThe ledger was truncated")
     expect(watched.locator("#alarm")).to_contain_text("The ledger does not hold. The ledger was truncated")
 
@@ -196,7 +196,7 @@ def test_new_keys_are_taken_only_by_the_person(watched: Page, url: str, ledger_k
 
     watched.route("**/api/feed?*", promised_by_it)
     watched.goto("/")
-    expect(watched.locator(CHIP)).to_contain_text("not the one that this browser saw first", timeout=30_000)
+    expect(watched.locator(CHIP)).to_contain_text("not the one that this browser saw first")
     open_list(watched)
     assert standings(watched) == {"failed"}
     watched.on("dialog", lambda dialog: dialog.accept())
@@ -219,7 +219,7 @@ def test_altered_opening_stays_red_when_the_page_opens_again(enter: Enter, viewe
 
     page.route("**/api/feed?*", altered)
     page.goto("/")
-    expect(page.locator(CHIP)).to_contain_text("The slate shown is not the slate committed", timeout=30_000)
+    expect(page.locator(CHIP)).to_contain_text("The slate shown is not the slate committed")
     open_list(page)
     stays_red(page, "The slate shown is not the slate committed.")
 
@@ -255,6 +255,6 @@ def test_notice_on_the_feed_goes_only_when_the_person_says_so(
     expect(watched.locator("#hush")).to_have_count(0)
     expect(watched.locator("#sum .notice")).to_have_class(re.compile("is-breach"))
     watched.goto("/")
-    expect(watched.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(watched.locator(CHIP)).to_have_class(re.compile("is-held"))
     watched.wait_for_timeout(6000)
     expect(watched.locator("#alarm")).to_be_hidden()

@@ -27,18 +27,17 @@ def test_feed_reuses_three_players(enter: Enter, viewer: tuple[str, str]) -> Non
 def test_next_clip_is_loaded_before_it_is_asked_for(enter: Enter, viewer: tuple[str, str]) -> None:
     page = enter("/", viewer[1])
     open_newest(page)
-    until(page, "[...document.querySelectorAll('video.is-ready')].length >= 2")
-    for _ in range(4):
-        page.wait_for_timeout(1500)
-        page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(1000)
-    frames = page.evaluate(
+    frames = (
         "performance.getEntriesByName('lightwell:first-frame')"
         ".filter((e) => e.detail.index > 0).map((e) => e.duration)"
     )
-    assert len(frames) == 4
+    for number in range(1, 5):
+        until(page, "[...document.querySelectorAll('video.is-ready')].length >= 2")
+        page.wait_for_timeout(500)
+        page.keyboard.press("ArrowDown")
+        until(page, f"{frames}.length >= {number}")
     # The bench holds the measure of 150 ms; here, on a machine that runs other tests too, only the order.
-    assert statistics.median(frames) < 1000
+    assert statistics.median(page.evaluate(frames)) < 1000
 
 
 def test_keys_move_and_pause(enter: Enter, viewer: tuple[str, str]) -> None:
@@ -72,9 +71,7 @@ def test_watch_time_reaches_the_cell(enter: Enter, viewer: tuple[str, str]) -> N
     open_newest(page)
     page.wait_for_timeout(1500)
     page.keyboard.press("j")
-    page.wait_for_timeout(3000)
-    seen = page.evaluate("fetch('/api/me/viewer').then((r) => r.json()).then((s) => s.seen.length)")
-    assert seen >= 1
+    until(page, "fetch('/api/me/viewer').then((r) => r.json()).then((s) => s.seen.length > 0)")
 
 
 def test_follow_fills_the_following_feed(enter: Enter, viewer: tuple[str, str], maker: str) -> None:

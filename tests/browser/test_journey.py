@@ -28,7 +28,7 @@ def test_person_signs_up_uploads_publishes_and_finds_the_video(enter: Enter) -> 
     page.fill("#caption", "from the browser #first")
     page.wait_for_selector(".sending.is-there")
     page.click("#publish")
-    page.wait_for_selector('.done[data-status="published"]', timeout=90_000)
+    page.wait_for_selector('.done[data-status="published"]')
     page.click("text=Watch it")
     expect(page.locator(".caption")).to_have_text("from the browser #first")
     until(page, "document.querySelector('.player.is-ready')?.currentTime > 0.2")
@@ -44,7 +44,7 @@ def test_video_recorded_in_the_page_is_published(enter: Enter, viewer: tuple[str
     page.click(".record")
     page.wait_for_selector(".sending.is-there")
     page.click("#publish")
-    page.wait_for_selector('.done[data-status="published"]', timeout=90_000)
+    page.wait_for_selector('.done[data-status="published"]')
 
 
 def test_file_that_is_no_video_is_refused_with_words(enter: Enter, viewer: tuple[str, str]) -> None:
@@ -61,17 +61,17 @@ def test_file_that_is_no_video_is_refused_with_words(enter: Enter, viewer: tuple
 def test_viewer_watches_likes_and_sees_the_verified_mark(enter: Enter, viewer: tuple[str, str]) -> None:
     page = enter("/", viewer[1])
     chip = page.locator(".slide:not([inert]) .chip")
-    expect(chip).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(chip).to_have_class(re.compile("is-held"))
     expect(chip).to_have_text(re.compile("Checked"))
     until(page, "[...document.querySelectorAll('video')].some((v) => v.currentTime > 0.5)")
     page.keyboard.press("l")
     expect(page.locator(".slide:not([inert]) [data-act=like]")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("w")
     card = page.locator(".proof-card")
-    expect(card).to_have_text(re.compile(r"is entry [\d,]+ of the us ledger"), timeout=30_000)
+    expect(card).to_have_text(re.compile(r"is entry [\d,]+ of the us ledger"))
     expect(page.locator(".sheet")).to_contain_text("No promotion.")
     card.get_by_role("link").click()
-    expect(page.locator(".notice.is-proof")).to_have_text(re.compile(r"All \d+ steps held"), timeout=30_000)
+    expect(page.locator(".notice.is-proof")).to_have_text(re.compile(r"All \d+ steps held"))
     page.goto("/me")
     expect(page.locator("#own-viewer .figures")).to_contain_text("1liked")
 

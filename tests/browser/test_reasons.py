@@ -35,7 +35,7 @@ def test_reasons_of_another_ranking_are_not_shown(enter: Enter, viewer: tuple[st
     page.route("**/api/slates/*/why", altered)
     page.goto("/")
     open_why(page)
-    expect(page.locator(".why-sum")).to_contain_text("the slate came out otherwise", timeout=30_000)
+    expect(page.locator(".why-sum")).to_contain_text("the slate came out otherwise")
     expect(page.locator(".sum")).to_have_count(0)
 
 

@@ -118,7 +118,7 @@ def test_browser_that_keeps_nothing_says_so_and_still_checks(enter: Enter, viewe
         "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); };"
     )
     page.goto("/")
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     page.goto("/proof")
     expect(page.locator("#proof")).to_contain_text("Nothing lasts here.")
 
@@ -129,9 +129,9 @@ def test_full_store_loses_no_check(enter: Enter, viewer: Viewer) -> None:
         "IDBObjectStore.prototype.put = () => { throw new DOMException('full', 'QuotaExceededError'); };"
     )
     page.goto("/")
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     page.keyboard.press("w")
-    expect(page.locator(".proof-card")).to_contain_text("of the us ledger", timeout=30_000)
+    expect(page.locator(".proof-card")).to_contain_text("of the us ledger")
 
 
 def test_all_is_forgotten_when_the_person_says_so(watched: Page) -> None:

@@ -39,7 +39,7 @@ def test_a_cell_that_draws_for_the_viewer_is_found(
 
     page.route("**/api/feed?*", other)
     page.goto("/")
-    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"), timeout=30_000)
+    expect(page.locator(CHIP)).to_have_class(re.compile("is-held"))
     open_list(page)
     open_first(page)
     expect(page.locator(SEED)).to_have_class(re.compile("is-failed"))

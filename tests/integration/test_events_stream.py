@@ -132,7 +132,7 @@ def test_nothing_is_acknowledged_while_the_stream_is_away(
     assert answer.json()["type"] == "urn:lightwell:problem:events-not-kept"
     assert known_of(browser)["likes"] == [video_id(1)]
     server.start()
-    for _ in range(100):
+    for _ in range(1000):
         time.sleep(0.1)
         answer = browser.post("/api/events", json={"events": [late]})
         if answer.status_code == 202:

@@ -85,7 +85,7 @@ def test_a_batch_sent_to_two_processes_at_once_is_counted_once(
         for sender in senders:
             sender.start()
         for sender in senders:
-            sender.join(30)
+            sender.join(120)
         assert sorted([answers.get(timeout=5), answers.get(timeout=5)]) == [(0, 2), (2, 0)]
     assert state(cell, account).events == 12
     assert len(stored_ids(cell)) == 12

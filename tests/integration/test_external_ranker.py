@@ -79,7 +79,7 @@ def slate(client: Client) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def until(client: Client, failed: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         answer, external = slate(client)
         if {item["source"] for item in answer["items"]} == {"holdback"}:

@@ -68,7 +68,7 @@ def queue(database: Database, count: int, first: int = 0) -> list[bytes]:
 
 def soon(sequencer: Sequencer) -> Checkpoint:
     """Run until a checkpoint is published: a witness that was down is asked again only after a pause."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         checkpoint = sequencer.run_once()
         if checkpoint is not None:

@@ -197,7 +197,7 @@ def test_entries_queued_at_once_by_many_are_each_there_once(
     while not is_done() and running.is_alive() and time.monotonic() < deadline:
         time.sleep(0.02)
     stop.set()
-    running.join(10)
+    running.join(120)
     assert not running.is_alive()
     found = in_files(settings)
     assert sorted(found) == sorted(lane * 1000 + n for lane in range(4) for n in range(60))
@@ -344,11 +344,11 @@ def test_a_database_that_is_away_for_a_while_does_not_end_the_sequencer(
     time.sleep(0.2)
     with database.write() as session:
         session.execute(text("ALTER TABLE away RENAME TO ledger_state"))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while open_storage(settings).read("checkpoint") is None and time.monotonic() < deadline:
         time.sleep(0.05)
     stop.set()
-    running.join(10)
+    running.join(120)
     assert published(settings).size == 0
 
 

@@ -115,7 +115,7 @@ class Follower:
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=60)
+        _, err = self.process.communicate(timeout=240)
         return self.process.returncode, err
 
 

@@ -232,7 +232,7 @@ def test_a_migration_killed_at_any_commit_goes_on_and_loses_nothing(pair: tuple[
     folders = (source.settings.folder, target.settings.folder)
     source.close()
     target.close()
-    killed = subprocess.run([sys.executable, "-c", _CHILD, *map(str, folders), "4"], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", _CHILD, *map(str, folders), "4"], timeout=240, check=False)
     assert killed.returncode == -signal.SIGKILL
     # Each run dies at another commit; two deaths at one place do no harm either.
     for at in (1, 2, 3, 3, 4, 2, 3, 5):

@@ -69,7 +69,7 @@ class Watch:
         return answer
 
     def step_until(self, holds: Callable[[], bool]) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not holds():
             assert time.monotonic() < until
             self.room.step()
@@ -110,7 +110,7 @@ def test_every_slate_is_replayed_and_counted(watch: Watch) -> None:
 
 def test_without_a_clean_room_nothing_is_called_replayed(watch: Watch) -> None:
     watch.cells["us"].serve(5)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while watch.replay()["slates"] != 5:
         assert time.monotonic() < until
     figures = watch.replay()
@@ -158,7 +158,7 @@ def test_record_the_cell_fails_on_stops_no_other(watch: Watch) -> None:
 def test_cosigned_checkpoint_shows_its_witness(watch: Watch) -> None:
     us = watch.cells["us"]
     assert us.ask_witness(watch.http, "/witness/us", 0).status_code == 200
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while not watch.ledger()["witnesses"][0]["current"]:  # type: ignore[index]
         assert time.monotonic() < until
     us.serve(3)
@@ -192,7 +192,7 @@ def test_one_witness_with_two_keys_is_one_witness(tmp_path: Path) -> None:
     us = watch.cells["us"]
     with watch.http:
         assert us.ask_witness(watch.http, "/witness/us", 0).status_code == 200
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while not (shown := watch.ledger()["witnesses"])[0]["cosigned_with"]:  # type: ignore[index]
             assert time.monotonic() < until
         assert shown == [
@@ -300,7 +300,7 @@ def test_report_is_signed_by_the_board_and_verifies(watch: Watch) -> None:
     us = watch.cells["us"]
     us.serve(12)
     watch.step_until(lambda: watch.replay()["judged"] == 12)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while (answer := watch.http.get("/api/reports/latest?cell=us")).status_code != 200:
         assert time.monotonic() < until
     roster = [*watch.seats, Seat("ledger", "ledger", us.key.verifier().vkey(), "us")]
@@ -347,7 +347,7 @@ def test_text_of_the_agreement_that_is_not_the_one_adopted_is_not_shown_as_it(tm
     watch = Watch(tmp_path)
     watch.cells["us"].agreement = watch.cells["us"].agreement.replace("version = 1", "version = 2", 1)
     with watch.http:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 120
         while not watch.http.get("/api/findings?cell=us").json()["findings"]:
             assert time.monotonic() < until
         assert watch.http.get("/api/terms?cell=us").json()["terms"] == []

@@ -189,7 +189,7 @@ def watched(folder: Path, attacker: Attacker, cosigned: bool = False, **settings
         server.shutdown()
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 15) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until something holds, or fail."""
     until = time.monotonic() + seconds
     while not holds():

@@ -64,7 +64,7 @@ class Desk:
 
     def read(self, request_id: str) -> httpx.Response:
         """Look, waiting until the grant's entry stands in the ledger."""
-        for _ in range(100):
+        for _ in range(1000):
             answer = self._desk.http.get(f"/api/access/requests/{request_id}/fields")
             if answer.status_code == 200 or answer.json().get("reason") != "grant-not-sequenced":
                 return answer
@@ -160,7 +160,7 @@ class StaffedCell:
             ]
             return found[-1] if found else None
 
-        return within(15, fits, f"{wanted} with {fields} in the ledger")
+        return within(fits, f"{wanted} with {fields} in the ledger")
 
     def term(self, term_id: str, later_seconds: int = 0) -> str:
         """How a term reads: at the oversight server now, or by the same check on its entries later on."""
@@ -209,8 +209,8 @@ def count_of(question: str, hours_ago: int = 0) -> dict[str, object]:
     return {"question": question, "start": 1_760_000_400_000 - hours_ago * 3_600_000, "minutes": 60}
 
 
-def within(seconds: float, look: Callable[[], Any], what: str) -> Any:
-    """Look again and again until there is something; its absence fails."""
+def within(look: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+    """Look again and again until there is something, also on a busy machine; its absence fails."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():

@@ -180,7 +180,7 @@ def test_3_a_tool_that_connects_elsewhere_is_stopped_and_recorded(cell: StaffedC
         [sys.executable, "-c", textwrap.dedent(tool), str(cell.folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     assert ran.stdout.split() == ["DoorClosedError"]
@@ -357,7 +357,7 @@ def test_9_an_emergency_ends_is_reviewed_and_makes_no_chain(
     assert mine.refused("POST", review, {"justified": True}) == "same-person"
     assert approver.call("POST", review, {"justified": True}).json()["status"] == "justified"
     cell.shows(AccessReviewed, request=opened, outcome="justified")
-    assert within(10, lambda: cell.term("P3") == "met", "P3 met")
+    assert within(lambda: cell.term("P3") == "met", "P3 met")
     assert cell.term("P3", later_seconds=25 * 3600) == "met"
     # Reviewed or not, the next one on this account waits for another day.
     assert analyst.refused("POST", path, form | {"alone": True}) == "emergency-chain"
@@ -367,13 +367,13 @@ def test_9_an_emergency_ends_is_reviewed_and_makes_no_chain(
     assert alone.json()["status"] == "granted"
     assert two.read(alone.json()["request_id"]).status_code == 200
     cell.shows(AccessOpened, alarmed=True, witnesses=0)
-    within(10, lambda: [one for one in cell.findings() if one["title"].startswith("Alarm:")], "the alarm")
+    within(lambda: [one for one in cell.findings() if one["title"].startswith("Alarm:")], "the alarm")
     assert two.call("POST", f"/api/access/requests/{alone.json()['request_id']}/revoke").status_code == 200
     assert cell.term("P1") == "met"
     # Found to be none, it is a breach, and stays one.
     judged = f"/api/access/requests/{alone.json()['request_id']}/review"
     assert approver.call("POST", judged, {"justified": False}).json()["status"] == "unjustified"
-    within(10, lambda: cell.term("P3") == "breached", "P3 breached")
+    within(lambda: cell.term("P3") == "breached", "P3 breached")
     cell.nothing_got_out()
 
 
@@ -469,7 +469,7 @@ def test_12_payment_and_tax_data_cannot_be_stored_as_interop(cell: StaffedCell) 
         [sys.executable, "-c", textwrap.dedent(planted), str(cell.folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert "opened" not in ran.stdout

@@ -48,7 +48,7 @@ class Process:
     def start(self) -> None:
         command = [sys.executable, "-m", "lightwell.apps.oversee", "serve", str(self.settings.folder)]
         self.process = subprocess.Popen(command, start_new_session=True)
-        wait_for(self.answers, 60)
+        wait_for(self.answers, 120)
 
     def answers(self) -> bool:
         try:

@@ -235,7 +235,7 @@ def test_the_worker_ends_what_is_over_its_days(world: World, approver: StaffDesk
     with world.cells["us"].database.write() as session:
         session.execute(update(QuarantinedRow).filter_by(item_id=item).values(expires_at=now_ms()))
     assert look(approver, item).status_code in (404, 410)
-    within(15, lambda: not world.rows("us", item_id=item), "the worker ended the item")
+    within(lambda: not world.rows("us", item_id=item), "the worker ended the item")
     [closed] = entry_for(world, "us", QuarantineClosed, item=item)
     assert closed.outcome == "expired"
     with world.cells["us"].database.read() as session:
@@ -251,7 +251,7 @@ def test_what_is_somebodys_is_sealed_under_their_key_and_erased_with_them(world:
     assert row.account_id == account
     with us.database.write() as session:
         erasure.erase(us, session, account)
-    within(15, lambda: entry_for(world, "us", QuarantineClosed, item=item, outcome="erased"), "it is closed")
+    within(lambda: entry_for(world, "us", QuarantineClosed, item=item, outcome="erased"), "it is closed")
     assert [row.message for row in world.rows("us", item_id=item)] == [None]
 
 

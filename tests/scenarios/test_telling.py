@@ -88,7 +88,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         )
     found = Running(folder, url, output, process, [])
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 120
         while True:
             try:
                 if httpx.get(f"{url}/api/status").is_success:
@@ -199,7 +199,7 @@ def test_ticket_that_quotes_a_protected_field_is_refused(tmp_path: Path) -> None
 
 
 def test_metrics_tell_reasons_and_counts_and_nothing_of_a_person(running: Running) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + 120
     while not list((running.folder / "metrics").glob("web-*.prom")):
         assert time.monotonic() < until
         time.sleep(0.3)
@@ -213,7 +213,7 @@ def test_metrics_tell_reasons_and_counts_and_nothing_of_a_person(running: Runnin
 def test_reasons_are_written_down_by_the_running_process(running: Running) -> None:
     answer = running.ask("POST", "/api/session", json={"handle": "first.one", "password": PASSWORD})
     assert answer.is_success
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     rows: list[Any] = []
     while not rows:
         assert time.monotonic() < until

@@ -39,7 +39,7 @@ class Gateways:
             self._running[name] = subprocess.Popen(
                 child.command, stdout=log, stderr=log, start_new_session=True
             )
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(httpx.TransportError), self.client() as client:
                 client.get(
                     self.deployment.gateways[name] + "/",

@@ -125,7 +125,7 @@ def test_the_monitor_reads_policies_as_it_follows(tmp_path: Path) -> None:
     monitor = Monitor(oversight_folder(tmp_path / "oversight", [cell]))
     try:
         monitor.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not monitor.store.findings(cell.name, "feed") and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "is not the one adopted" in monitor.store.findings(cell.name, "feed")[0].title

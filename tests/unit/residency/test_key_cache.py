@@ -51,7 +51,7 @@ def test_key_is_dropped_after_its_time_though_nobody_asks_again() -> None:
     cache = KeyCache(seconds=0.1)
     cache.keep(ANA, object(), 0)  # type: ignore[arg-type]
     assert cache.held
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while cache.held and time.monotonic() < until:
         time.sleep(0.02)
     assert not cache.held
