@@ -19,14 +19,14 @@ PROVING = ("ledger_consistent", "replay_identical")
 
 def check(folder: Path, *more: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "lightwell", "demo", "--check", "--data", str(folder), *more]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
 def prove(folder: Path, without: frozenset[str] = frozenset()) -> Result:
     """Start the demo in `folder` and take the proving steps alone."""
     with running(Console(quiet=True), folder, without) as (deployment, restart, at_rest):
-        planes = Planes(deployment, restart, Clock(120), folder / "no film", at_rest)
+        planes = Planes(deployment, restart, Clock(240), folder / "no film", at_rest)
         try:
             return take(planes, names=PROVING)
         finally:

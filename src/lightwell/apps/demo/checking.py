@@ -22,7 +22,7 @@ from lightwell.apps.demo.supervisor import Attached, DemoError, Supervisor, is_r
 from lightwell.wire.keys import Verifier
 
 CHECK_SECONDS = 138.0
-"""What a check may take before its processes are ended; the whole is to stay within 150 s."""
+"""What the steps may take once the demo runs; how long it may take to start, its supervisor says."""
 
 FILM = Picture("silk", "sunrise", "violet", seed=2022, seconds=6.0)
 
@@ -45,7 +45,6 @@ def check_folder(
         without: processes to leave out when the demo is started for the check.
         agreement: the file to found a new demo under.
     """
-    clock = Clock(CHECK_SECONDS)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lightwell-film-") as scratch:
         film = video or Path(scratch) / "film.mp4"
@@ -58,7 +57,7 @@ def check_folder(
             with running(console, folder, without, agreement) as (deployment, restart, at_rest):
                 if video is None:
                     drawing.join()
-                planes = Planes(deployment, restart, clock, film, at_rest)
+                planes = Planes(deployment, restart, Clock(CHECK_SECONDS), film, at_rest)
                 try:
                     result = _take(console, planes)
                 finally:
