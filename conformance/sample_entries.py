@@ -100,7 +100,12 @@ def sample_entries() -> list[entries.Entry]:
             key_versions=["1"],
         ),
         entries.LawfulRequestReceived(at=minute, request=request, commitment=DIGEST, fields=fields),
-        entries.LawfulRequestAnswered(at=minute, request=request, fields=fields, approvals=1),
+        entries.LawfulRequestReceived(
+            at=minute, request=request, commitment=DIGEST, fields=fields, entity="operator", place="us"
+        ),
+        entries.LawfulRequestAnswered(
+            at=minute, request=request, fields=fields, approvals=1, entity="operator", place="us"
+        ),
         entries.LawfulRequestRefused(
             at=minute, request=request, reason="not-at-home", place="sg", role="analyst"
         ),

@@ -12,6 +12,7 @@ from lightwell.agreement.emergency_check import emergency_reviewed
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
 from lightwell.agreement.flow_checks import gateway_logged, protected_refused, published_only, transfers_pair
+from lightwell.agreement.lawful_check import lawful_at_home
 from lightwell.agreement.policy_check import policy_approved
 from lightwell.agreement.roster import roster_digest, seats_of
 from lightwell.wire import entries as kinds
@@ -155,5 +156,6 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "monitor-admitted": monitor_admitted,
     "orders-obeyed": orders_obeyed,
     "agreement-signed": agreement_signed,
+    "lawful-at-home": lawful_at_home,
     "nothing-recorded": nothing_recorded,
 }

@@ -29,6 +29,7 @@ Check = Literal[
     "monitor-admitted",
     "orders-obeyed",
     "agreement-signed",
+    "lawful-at-home",
     "nothing-recorded",
 ]
 

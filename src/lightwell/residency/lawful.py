@@ -86,6 +86,8 @@ def register(cell: Cell, session: WriteSession, who: Principal, form: Demand) ->
             request=answer.request_id,
             commitment=commit(KIND, opening, digest).hex(),
             fields=ledger_names(cell, form.fields),
+            entity=who.employer,
+            place=who.place,
         ),
     )
     session.flush()
@@ -134,6 +136,8 @@ def answer(cell: Cell, session: WriteSession, who: Principal, request_id: str) -
             request=request_id,
             fields=sorted(given),
             approvals=approvals_of(cell, session, request_id),
+            entity=who.employer,
+            place=who.place,
         ),
     )
     return access_read.Reading(given, "", reading.expires_at, reading.watermark)

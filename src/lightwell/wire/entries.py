@@ -12,19 +12,33 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from lightwell.wire import canonical
+from lightwell.wire.entries_home import (
+    DirectoryChanged,
+    LawfulRequestAnswered,
+    LawfulRequestReceived,
+    LawfulRequestRefused,
+    QuarantineClosed,
+    QuarantineOpened,
+)
 from lightwell.wire.entry_fields import Count, Digest, Minute, Name, Names, Seconds
+from lightwell.wire.fact import Fact
 from lightwell.wire.shapes import settle
 from lightwell.wire.tiles import ENTRY_LIMIT
+
+# Kinds that are written down in `entries_home` are read from here too, like all others.
+__all__ = [
+    "DirectoryChanged",
+    "Fact",
+    "LawfulRequestAnswered",
+    "LawfulRequestReceived",
+    "LawfulRequestRefused",
+    "QuarantineClosed",
+    "QuarantineOpened",
+]
 
 
 class EntryError(ValueError):
     """The bytes or values are no entry of the kind they claim to be."""
-
-
-class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every kind has: a version of its schema."""
-
-    v: Literal[1] = 1
 
 
 class AgreementAdopted(Fact, frozen=True, tag=True):
@@ -273,17 +287,6 @@ class AccessReviewed(Fact, frozen=True, tag=True):
     reviewers: Count
 
 
-class DirectoryChanged(Fact, frozen=True, tag=True):
-    """The directory of staff says something else from here on; grants that no longer fit ended with it."""
-
-    at: Minute
-    change: Literal["enrolled", "changed", "left"]
-    what: Names
-    """Which of place, employer, role, vetting, line or passkey changed; never whose."""
-    ended: Count
-    """Grants ended because somebody who asked for or approved them no longer may."""
-
-
 class AggregateAnswered(Fact, frozen=True, tag=True):
     """A count over many people was asked for: answered with noise, or refused."""
 
@@ -342,54 +345,6 @@ class MigrationErased(Fact, frozen=True, tag=True):
     objects: Count
     key_versions: Names
     """The versions of the cell key that were destroyed: copies made under them open nowhere."""
-
-
-class LawfulRequestReceived(Fact, frozen=True, tag=True):
-    """The regional entity took in a demand for a person's data; the commitment covers whose and by what."""
-
-    at: Minute
-    request: Name
-    commitment: Digest
-    fields: Names
-
-
-class LawfulRequestAnswered(Fact, frozen=True, tag=True):
-    """Such a demand was answered by the regional entity with these fields, after others had approved."""
-
-    at: Minute
-    request: Name
-    fields: Names
-    approvals: Count
-
-
-class LawfulRequestRefused(Fact, frozen=True, tag=True):
-    """Such a demand, or somebody's hand on it, was refused; `request` is empty if none was taken in."""
-
-    at: Minute
-    request: Name
-    reason: Name
-    place: Name
-    role: Name
-
-
-class QuarantineOpened(Fact, frozen=True, tag=True):
-    """A reviewer at home looked at something that the gateway had stopped; nothing of it is said here."""
-
-    at: Minute
-    item: Name
-    place: Name
-    role: Name
-    reason: Name
-    look: Count
-
-
-class QuarantineClosed(Fact, frozen=True, tag=True):
-    """What became of something that the gateway had stopped; what is reported stays until it expires."""
-
-    at: Minute
-    item: Name
-    outcome: Literal["discarded", "reported", "expired", "erased"]
-    looks: Count
 
 
 Entry: TypeAlias = (

@@ -6,6 +6,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from lightwell.agreement.evidence import Case, Evidence
+from lightwell.agreement.lawful_check import lawful_at_home
 from lightwell.base.clock import now_ms
 from lightwell.base.errors import Problem
 from lightwell.product.accounts.service import SignUp, sign_up
@@ -73,6 +75,20 @@ def test_a_demand_is_answered_once_with_the_granted_fields_and_recorded(cell: Ce
     (answered,) = _facts(cell, kinds.LawfulRequestAnswered)
     assert (received.request, received.fields) == (request_id, [EMAIL])
     assert (answered.request, answered.fields, answered.approvals) == (request_id, [EMAIL], 1)
+    assert [(entry.entity, entry.place) for entry in (received, answered)] == [("operator", "us")] * 2
+    judged = lawful_at_home(
+        Case(
+            agreement=cell.agreement,
+            evidence=Evidence(enumerate(_facts(cell, kinds.Fact))),
+            region="us",
+            verdicts={},
+            peers={},
+            regions={},
+            roster=None,
+            now=now_ms() // 1000 + 600,
+        )
+    )
+    assert (judged.status, judged.why[:32]) == ("met", "1 demand taken in, 1 answered at"), judged
     told = b"".join(all_entries(cell.settings, cell.database))
     for secret in (b"mira", b"Austin", b"Warrant"):
         assert secret not in told
