@@ -13,6 +13,7 @@ from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
 from lightwell.agreement.flow_checks import gateway_logged, protected_refused, published_only, transfers_pair
 from lightwell.agreement.lawful_check import lawful_at_home
+from lightwell.agreement.moving_check import moved_and_erased
 from lightwell.agreement.policy_check import policy_approved
 from lightwell.agreement.roster import roster_digest, seats_of
 from lightwell.wire import entries as kinds
@@ -157,5 +158,6 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "orders-obeyed": orders_obeyed,
     "agreement-signed": agreement_signed,
     "lawful-at-home": lawful_at_home,
+    "moved-and-erased": moved_and_erased,
     "nothing-recorded": nothing_recorded,
 }

@@ -30,6 +30,7 @@ Check = Literal[
     "orders-obeyed",
     "agreement-signed",
     "lawful-at-home",
+    "moved-and-erased",
     "nothing-recorded",
 ]
 
@@ -266,6 +267,10 @@ class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
     def party(self, party_id: str) -> Party | None:
         """Find a party by id."""
         return next((party for party in self.parties if party.id == party_id), None)
+
+    def deadline(self, deadline_id: str) -> Deadline | None:
+        """Find a deadline by id; None means that none is agreed."""
+        return next((deadline for deadline in self.deadlines if deadline.id == deadline_id), None)
 
     def term(self, term_id: str) -> Term | None:
         """Find a term by id."""
