@@ -113,4 +113,7 @@ def sample_entries() -> list[entries.Entry]:
             at=minute, item=transfer, place="us", role="approver", reason="gateway_review", look=1
         ),
         entries.QuarantineClosed(at=minute, item=transfer, outcome="reported", looks=1),
+        entries.LabelsCounted(
+            at=AT, agreement=DIGEST, labels=DIGEST, protected=90, interop=200, public=60, unlabelled=0
+        ),
     ]

@@ -12,6 +12,7 @@ from lightwell.agreement.emergency_check import emergency_reviewed
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
 from lightwell.agreement.flow_checks import gateway_logged, protected_refused, published_only, transfers_pair
+from lightwell.agreement.labels_check import all_labelled
 from lightwell.agreement.lawful_check import lawful_at_home
 from lightwell.agreement.moving_check import moved_and_erased
 from lightwell.agreement.policy_check import policy_approved
@@ -157,6 +158,7 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "monitor-admitted": monitor_admitted,
     "orders-obeyed": orders_obeyed,
     "agreement-signed": agreement_signed,
+    "all-labelled": all_labelled,
     "lawful-at-home": lawful_at_home,
     "moved-and-erased": moved_and_erased,
     "nothing-recorded": nothing_recorded,

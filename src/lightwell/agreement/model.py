@@ -29,6 +29,7 @@ Check = Literal[
     "monitor-admitted",
     "orders-obeyed",
     "agreement-signed",
+    "all-labelled",
     "lawful-at-home",
     "moved-and-erased",
     "nothing-recorded",

@@ -3,6 +3,7 @@
 import signal
 import sys
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 from lightwell.apps.background import Background
@@ -14,8 +15,9 @@ from lightwell.ledger.sequencer import Sequencer
 from lightwell.product.feed.padding import Padding
 from lightwell.product.feed.tasks import Trainer
 from lightwell.product.videos import tasks as videos_tasks
-from lightwell.residency import access, key_rotation, key_uses, quarantine
+from lightwell.residency import access, key_rotation, key_uses, label_count, quarantine
 from lightwell.residency.amendments import AmendmentWatch
+from lightwell.residency.cell import Cell
 from lightwell.residency.in_force import OrderWatch
 
 _log = log("worker")
@@ -49,6 +51,7 @@ def run(folder: Path) -> None:
     background.start("orders", OrderWatch(cell, "worker").run)
     background.start("amendments", AmendmentWatch(cell).run)
     background.start("keys", lambda stop: key_uses.run(cell, stop))
+    background.start("labels", lambda stop: _count_labels(cell, stop))
     background.start("metrics", lambda stop: metrics.run(cell.settings.folder, "worker", stop))
     background.start("rotation", lambda stop: key_rotation.run(cell, stop))
     background.start("doors", lambda stop: cell.doors.run(cell.database, stop))
@@ -58,6 +61,14 @@ def run(folder: Path) -> None:
     cell.close()
     if background.failed:
         raise OSError("a part of the worker failed; its log says which")
+
+
+def _count_labels(cell: Cell, stop: Event) -> None:
+    """Count the labels of the whole cell, not only those of this process."""
+    import lightwell.apps.gate
+    import lightwell.apps.web  # noqa: F401  the three import every model, message and workflow
+
+    label_count.run(cell, stop)
 
 
 if __name__ == "__main__":

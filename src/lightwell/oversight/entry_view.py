@@ -42,6 +42,7 @@ SENTENCES: Final[dict[str, str]] = {
     "MigrationSent": "{accounts} accounts given to {peer} under {term}",
     "MigrationReceived": "{accounts} accounts taken in from {peer} under {term}",
     "MigrationErased": "{accounts} accounts given to {peer} erased, cell keys {key_versions} destroyed",
+    "LabelsCounted": "{protected} protected, {interop} interop, {public} public fields, {unlabelled} without",
     "LawfulRequestReceived": "A lawful demand for {fields} was taken in",
     "LawfulRequestAnswered": "A lawful demand was answered with {fields}, {approvals} approved",
     "LawfulRequestRefused": "A lawful demand refused in {place}: {reason}",

@@ -14,6 +14,7 @@ import msgspec
 from lightwell.wire import canonical
 from lightwell.wire.entries_home import (
     DirectoryChanged,
+    LabelsCounted,
     LawfulRequestAnswered,
     LawfulRequestReceived,
     LawfulRequestRefused,
@@ -29,6 +30,7 @@ from lightwell.wire.tiles import ENTRY_LIMIT
 __all__ = [
     "DirectoryChanged",
     "Fact",
+    "LabelsCounted",
     "LawfulRequestAnswered",
     "LawfulRequestReceived",
     "LawfulRequestRefused",
@@ -382,6 +384,7 @@ Entry: TypeAlias = (
     | LawfulRequestRefused
     | QuarantineOpened
     | QuarantineClosed
+    | LabelsCounted
 )
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from lightwell.wire.entry_fields import Count, Digest, Minute, Name, Names
+from lightwell.wire.entry_fields import Count, Digest, Minute, Name, Names, Seconds
 from lightwell.wire.fact import Fact
 
 
@@ -19,6 +19,20 @@ class DirectoryChanged(Fact, frozen=True, tag=True):
     """Which of place, employer, role, vetting, line or passkey changed; never whose."""
     ended: Count
     """Grants ended because somebody who asked for or approved them no longer may."""
+
+
+class LabelsCounted(Fact, frozen=True, tag=True):
+    """How many fields the cell stores, sends and tells, by class, under which agreement; once a change."""
+
+    at: Seconds
+    agreement: Digest
+    labels: Digest
+    """Over every field with its category and class, as the software of the cell has them."""
+    protected: Count
+    interop: Count
+    public: Count
+    unlabelled: Count
+    """Columns in the cell's database that no label names."""
 
 
 class LawfulRequestReceived(Fact, frozen=True, tag=True):
