@@ -113,6 +113,18 @@ def sample_entries() -> list[entries.Entry]:
             at=minute, item=transfer, place="us", role="approver", reason="gateway_review", look=1
         ),
         entries.QuarantineClosed(at=minute, item=transfer, outcome="reported", looks=1),
+        entries.DirectoryChanged(at=minute, change="enrolled", what=[], ended=0, role="executive"),
+        entries.AppointmentProposed(
+            at=minute, appointment=request, role="executive", commitment=DIGEST, counts_at=AT + 2_592_000
+        ),
+        entries.AppointmentDecided(
+            at=minute,
+            appointment=request,
+            outcome="vetoed",
+            role="authority",
+            seat="Authority",
+            signature="ab" * 64,
+        ),
         entries.LabelsCounted(
             at=AT, agreement=DIGEST, labels=DIGEST, protected=90, interop=200, public=60, unlabelled=0
         ),

@@ -8,6 +8,7 @@ from typing import Final
 from lightwell.agreement.access_check import access_at_home
 from lightwell.agreement.adoption_check import agreement_signed
 from lightwell.agreement.aggregate_check import aggregates_private
+from lightwell.agreement.appointment_check import appointments_consented
 from lightwell.agreement.emergency_check import emergency_reviewed
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import BREACHED, MET, NO_EVIDENCE, Breaches, Finding, counted
@@ -159,6 +160,7 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "orders-obeyed": orders_obeyed,
     "agreement-signed": agreement_signed,
     "all-labelled": all_labelled,
+    "appointments-consented": appointments_consented,
     "lawful-at-home": lawful_at_home,
     "moved-and-erased": moved_and_erased,
     "nothing-recorded": nothing_recorded,

@@ -84,6 +84,9 @@ _MORE: Final[dict[Path, Mark]] = {
     ("reports", "*", "within_days"): "looser",
     ("reports", "*", "contents", "*"): "stricter",
     ("signing", "parties", "*"): "stricter",
+    ("appointments", "roles", "*"): "stricter",
+    ("appointments", "each_hire"): "stricter",
+    ("appointments", "days"): "stricter",
     ("terms", "*"): "stricter",
     ("terms", "*", "evidence", "*"): "stricter",
 }

@@ -51,6 +51,7 @@ def explain(agreement: Agreement, term_id: str = "") -> list[Statement]:
         *_seeing(agreement),
         *_crossing(agreement),
         *_stopping(agreement),
+        *_appointing(agreement),
         *_figures(agreement),
         *_duties(agreement),
         *_terms(agreement),
@@ -167,6 +168,19 @@ def _stopping(agreement: Agreement) -> Iterator[Statement]:
     for rule in agreement.approvals:
         says = f"{_APPROVED[rule.what]} needs {rule.needed} of {_listed(rule.by)}, never the one who asks."
         yield _statement(agreement, part, says, rule.terms, f"number: {rule.origin}")
+
+
+def _appointing(agreement: Agreement) -> Iterator[Statement]:
+    agreed = agreement.appointments
+    if not agreed.roles and not agreed.each_hire:
+        return
+    whose = (
+        "everybody who is hired" if agreed.each_hire else _listed([f"each {role}" for role in agreed.roles])
+    )
+    says = f"{_roles(list(agreed.by))} may veto {whose}; an appointment counts once they consent"
+    if agreed.counts == "no-veto":
+        says += f", or after {agreed.days} days without a veto"
+    yield _statement(agreement, "Who may stop it", f"{says}.", agreed.terms, agreed.origin)
 
 
 def _figures(agreement: Agreement) -> Iterator[Statement]:

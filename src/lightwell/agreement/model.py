@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 from msgspec import Struct
 
 from lightwell.agreement.access_terms import Access, ProcessRule
+from lightwell.agreement.appointment_terms import NO_VETO, Appointments
 from lightwell.agreement.figures import Limits, Origin
 
 Residency = Literal["protected", "interop", "public"]
@@ -30,6 +31,7 @@ Check = Literal[
     "orders-obeyed",
     "agreement-signed",
     "all-labelled",
+    "appointments-consented",
     "lawful-at-home",
     "moved-and-erased",
     "nothing-recorded",
@@ -210,6 +212,7 @@ class Agreement(Struct, frozen=True, forbid_unknown_fields=True):
     deadlines: list[Deadline]
     terms: list[Term]
     signing: Signing = NOBODY_SIGNS
+    appointments: Appointments = NO_VETO
     reports: list[Report] = []
     sources: list[Source] = []
 

@@ -20,6 +20,7 @@ REASONS: Final[dict[str, str]] = {
     "other-region": "The data belongs to people of another region; only their home cell may use it.",
     "excluded-place": "Nobody may see protected data from a place that the agreement excludes.",
     "line-excluded": "Your reporting line ends at an entity that the agreement excludes.",
+    "not-appointed": "Your appointment, or that of somebody above you, is proposed only, or vetoed.",
     "not-at-home": "Protected data may be seen only from inside its home region.",
     "not-vetted": "Only vetted people of the regional entity may see protected data.",
     "role-not-allowed": "Your role may not do this.",
@@ -63,7 +64,7 @@ entity Category;
 entity Field in [Category] { residency: String, region: String };
 entity Person { place: String };
 entity Process { role: String, place: String };
-entity Staff { role: String, place: String, vetted: Bool, excluded_line: Bool };
+entity Staff { role: String, place: String, vetted: Bool, excluded_line: Bool, appointed: Bool };
 """
 
 _CONTEXT = (
@@ -149,6 +150,7 @@ def _permits(agreement: Agreement) -> Iterable[Part]:
     fit = [
         "principal.vetted",
         "!principal.excluded_line",
+        "principal.appointed",
         "principal.place == resource.region",
         "!context.whole_cell",
         _among(staff.categories),
@@ -178,6 +180,7 @@ def _permits(agreement: Agreement) -> Iterable[Part]:
                 _among(aggregates.categories),
                 "context.whole_cell",
                 "!principal.excluded_line",
+                "principal.appointed",
             ],
         )
     stopped = access.quarantine
@@ -191,6 +194,7 @@ def _permits(agreement: Agreement) -> Iterable[Part]:
                 f"{_set(stopped.roles)}.contains(principal.role)",
                 "principal.vetted",
                 "!principal.excluded_line",
+                "principal.appointed",
                 "principal.place == resource.region",
                 "!context.whole_cell",
                 _among(stopped.categories),
@@ -223,6 +227,7 @@ def _forbids(agreement: Agreement) -> Iterable[Part]:
     excluded = f"{_set(agreement.excluded.places)}.contains(principal.place)"
     yield _rule("forbid", "excluded-place", "Staff", [], [excluded])
     yield _rule("forbid", "line-excluded", "Staff", [], ["principal.excluded_line"])
+    yield _rule("forbid", "not-appointed", "Staff", [], ["!principal.appointed"])
     one = 'action != Action::"ask_aggregate"'
     yield _rule("forbid", "not-at-home", "Staff", [], [one, "principal.place != resource.region"])
     yield _rule("forbid", "not-vetted", "Staff", [], [one, "!principal.vetted"])

@@ -228,6 +228,13 @@ def _duties(agreement: Agreement) -> Iterator[Finding]:
         if name not in parties:
             yield ("signing", "parties", place), f"`{name}` is no party here."
     yield from _term_refs(agreement, ("signing", "terms"), agreement.signing.terms)
+    agreed = agreement.appointments
+    yield from _words(("appointments", "roles"), "roles", agreed.roles)
+    if (agreed.roles or agreed.each_hire) and not agreed.by:
+        yield ("appointments", "by"), "`by` names nobody who may consent or veto."
+    if agreed.days < 1:
+        yield ("appointments", "days"), "`days` must be at least 1."
+    yield from _term_refs(agreement, ("appointments", "terms"), agreed.terms)
     yield from _distinct("reports", [report.id for report in agreement.reports], "report")
     for index, report in enumerate(agreement.reports):
         for name in ("every_days", "within_days"):

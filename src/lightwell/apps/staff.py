@@ -2,21 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import httpx
 import typer
-from msgspec import UNSET
+from msgspec import UNSET, convert, to_builtins
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
+from lightwell.agreement.appointments import Person, Verb, make_paper
 from lightwell.apps.ledger_options import AsJson
 from lightwell.residency import directory
 from lightwell.residency.access_models import StaffRow
+from lightwell.residency.appointments import person_of, proposals, propose
 from lightwell.residency.cell import Cell
 from lightwell.residency.staff import Member, enrol, principal_of
+from lightwell.wire.keys import SigningKey
 
 app = typer.Typer(help="Enter, change and dismiss a cell's staff.", no_args_is_help=True)
+
+
+class CommandError(ValueError):
+    """What was asked cannot be done; the first line of the text says why."""
+
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a cell.")]
 StaffId = Annotated[str, typer.Argument(help="A staff id, as `list` shows it.")]
@@ -45,9 +54,11 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
                     "place": row.place,
                     "vetted": row.vetted,
                     "above": row.reports_to or row.reports_to_entity or "",
-                    "line_excluded": principal_of(cell, session, row).excluded_line,
+                    "line_excluded": who.excluded_line,
+                    "appointed": who.appointed,
                 }
                 for row in rows
+                for who in [principal_of(cell, session, row)]
             ]
     finally:
         cell.close()
@@ -56,7 +67,7 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
         return
     table = Table("staff id", "name", "role", "employer", "place", "vetted", "above", "line")
     for each in found:
-        line = "excluded" if each["line_excluded"] else ""
+        line = "excluded" if each["line_excluded"] else "" if each["appointed"] else "not appointed"
         columns = ("staff_id", "name", "role", "employer", "place")
         vetted = "yes" if each["vetted"] else "no"
         table.add_row(*(str(each[name]) for name in columns), vetted, str(each["above"]), line)
@@ -76,7 +87,10 @@ def enter(
     above: Above = None,
     above_entity: AboveEntity = None,
 ) -> None:
-    """Enter somebody; prints the new staff id."""
+    """Enter somebody; prints the new staff id.
+
+    Where the agreement lets a public body veto the role, this proposes them: they count once it consents.
+    """
     cell = _open(folder)
     try:
         with cell.database.write() as session:
@@ -92,9 +106,12 @@ def enter(
                 reports_to_entity=above_entity or None,
             )
             staff_id = enrol(session, member)
+            proposed = propose(cell, session, staff_id)
     finally:
         cell.close()
     typer.echo(staff_id)
+    if proposed is not None:
+        typer.echo(f"proposed as {role}: appointment {proposed.appointment_id} does not count yet", err=True)
 
 
 @app.command()
@@ -136,6 +153,71 @@ def dismiss(folder: Folder, staff_id: StaffId) -> None:
     finally:
         cell.close()
     typer.echo(f"{ended} grants ended")
+
+
+@app.command()
+def appointments(folder: Folder, as_json: AsJson = False) -> None:
+    """List who was proposed for a role that may be vetoed, with what whoever decides must be told."""
+    cell = _open(folder)
+    try:
+        with cell.database.read() as session:
+            found = [
+                {
+                    "cell": cell.settings.cell,
+                    "appointment": row.appointment_id,
+                    "state": row.state,
+                    "counts_at": row.counts_at,
+                    "person": to_builtins(person_of(member, row.role)),
+                    "opening": row.opening.hex(),
+                    "commitment": row.commitment,
+                }
+                for row, member in proposals(session)
+            ]
+    finally:
+        cell.close()
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("appointment", "name", "role", "employer", "state")
+    for each in found:
+        person: dict[str, str] = each["person"]
+        table.add_row(each["appointment"], person["name"], person["role"], person["employer"], each["state"])
+    Console().print(table)
+
+
+@app.command()
+def sign(
+    file: Annotated[Path, typer.Argument(help="One appointment, as `appointments --json` lists it.")],
+    key: Annotated[Path, typer.Option(help="The signing key of a seat with a say in it.")],
+    veto: Annotated[bool, typer.Option("--veto/--consent", help="What to say to it.")],
+) -> None:
+    """Sign consent or veto, after checking that the proposal is about whom it names; prints the paper."""
+    asked: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    person = convert(asked["person"], Person)
+    if not person.opens(asked["commitment"], bytes.fromhex(asked["opening"])):
+        raise CommandError(f"{file}: the commitment in the ledger is not to {person.name} as {person.role}")
+    verb: Verb = "veto" if veto else "consent"
+    signing_key = SigningKey.from_text(key.read_text("ascii").strip())
+    paper = make_paper(signing_key, verb, asked["cell"], asked["appointment"], asked["commitment"])
+    typer.echo(paper, nl=False)
+
+
+@app.command()
+def decide(
+    paper: Annotated[Path, typer.Argument(help="A signed consent or veto.")],
+    url: Annotated[str, typer.Option(help="Address of the cell.")],
+) -> None:
+    """Deliver a signed consent or veto to a cell; anybody may."""
+    body = {"paper": paper.read_text("utf-8")}
+    try:
+        answer = httpx.post(f"{url.rstrip('/')}/api/appointments/decisions", json=body, timeout=30)
+        document: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise CommandError(f"{url}: {error}") from error
+    if answer.status_code >= httpx.codes.BAD_REQUEST:
+        reason = document.get("reason", answer.status_code)
+        raise CommandError(f"refused ({reason}): {document.get('detail')}")
+    typer.echo(document["outcome"])
 
 
 def _open(folder: Path) -> Cell:

@@ -27,6 +27,8 @@ SENTENCES: Final[dict[str, str]] = {
     "AccessOpened": "An emergency opened protected fields in {place}, with {witnesses} witnesses",
     "AccessReviewed": "An emergency was reviewed by {reviewers}: {outcome}",
     "DirectoryChanged": "In the staff directory somebody {change} {what}; grants ended by it: {ended}",
+    "AppointmentProposed": "Somebody was proposed as {role}, whom a public body may veto",
+    "AppointmentDecided": "An appointment was {outcome} by the {role} {seat}",
     "AggregateAnswered": "Staff in {place} asked for the count {question}: {outcome} ({reason})",
     "RecordsOpened": "{count} slate records opened by {by} to {reason}",
     "TransferSent": "Sent to {peer} by flow {flow}, {size} bytes",

@@ -18,7 +18,7 @@ from lightwell.ledger.queue import enqueue, prepare
 from lightwell.residency.access_models import AccessApprovalRow, AccessRequestRow, StaffRow
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Grant, Principal, Refused, Resource
-from lightwell.residency.staff import line_excluded
+from lightwell.residency.staff import line_excluded, principal_of
 from lightwell.residency.subjects import places
 from lightwell.wire.entries import AccessDecided, AccessEnded, AccessOpened, AccessRequested, minute
 
@@ -173,7 +173,13 @@ def approvals_of(cell: Cell, session: ReadSession, request_id: str) -> int:
     for approval in given:
         staff = session.get_one(StaffRow, approval.staff_id)
         at_home = staff.place == cell.settings.region
-        if staff.active and staff.vetted and at_home and not line_excluded(session, staff, excluded):
+        if (
+            staff.active
+            and staff.vetted
+            and at_home
+            and principal_of(cell, session, staff).appointed
+            and not line_excluded(session, staff, excluded)
+        ):
             people.add(approval.person)
             keys.add(approval.vkey)
     return min(len(people), len(keys))

@@ -30,8 +30,8 @@ class Principal(Struct, frozen=True):
     """Who asks.
 
     `place` is where staff are right now (a region or another place's id). `vetted` and `excluded_line`
-    come from the staff directory, never from the asker. A process has no place of its own: it runs where
-    its cell runs.
+    come from the staff directory, never from the asker, and so does `appointed`: false for whoever is
+    proposed only, or vetoed. A process has no place of its own: it runs where its cell runs.
     """
 
     kind: Kind
@@ -41,6 +41,7 @@ class Principal(Struct, frozen=True):
     employer: str = ""
     vetted: bool = False
     excluded_line: bool = False
+    appointed: bool = True
 
 
 class Resource(Struct, frozen=True):
@@ -143,6 +144,7 @@ class _Question(Struct, frozen=True):
     place: str
     vetted: bool
     excluded_line: bool
+    appointed: bool
     category: str
     residency: Residency
     region: str
@@ -225,6 +227,7 @@ class Decider:
             place=principal.place if principal.kind == "staff" else self.region,
             vetted=principal.vetted,
             excluded_line=principal.excluded_line,
+            appointed=principal.appointed,
             category=resource.category,
             residency=residency,
             region=region,
@@ -321,6 +324,7 @@ class Decider:
                     question.place,
                     question.vetted,
                     question.excluded_line,
+                    question.appointed,
                     question.category,
                     question.residency,
                     question.region,
@@ -343,6 +347,7 @@ class Decider:
         place: str,
         vetted: bool,
         excluded_line: bool,
+        appointed: bool,
         category: str,
         residency: Residency,
         region: str,
@@ -366,7 +371,7 @@ class Decider:
         if kind != "account":
             attrs["role"] = role
         if kind == "staff":
-            attrs |= {"vetted": vetted, "excluded_line": excluded_line}
+            attrs |= {"vetted": vetted, "excluded_line": excluded_line, "appointed": appointed}
         who = {"uid": _who(kind), "attrs": attrs, "parents": []}
         return cedarpy.Entities.from_json_str(json.dumps([*entities, field, who]), self._schema)
 

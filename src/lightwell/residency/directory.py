@@ -18,6 +18,7 @@ from lightwell.residency.access_models import (
     StaffSessionRow,
 )
 from lightwell.residency.access_rules import approvals_of, end_grant, record_refusal, refusal_of
+from lightwell.residency.appointments import propose
 from lightwell.residency.cell import Cell
 from lightwell.residency.staff import principal_of
 from lightwell.wire.entries import DirectoryChanged, minute
@@ -47,6 +48,7 @@ class Change(Struct, frozen=True, kw_only=True):
 def change_member(cell: Cell, session: WriteSession, staff_id: str, change: Change) -> int:
     """Change what the directory says of a member.
 
+    Whoever comes into a role that may be vetoed is proposed for it, and counts as nobody until then.
     Grants of the member, of everybody below them and those that any of them approved are judged again.
 
     Args:
@@ -74,7 +76,9 @@ def change_member(cell: Cell, session: WriteSession, staff_id: str, change: Chan
     if not what:
         return 0
     session.flush()
-    return _settle(cell, session, "changed", sorted(what))
+    if "role" in what:
+        propose(cell, session, staff_id)
+    return settle(cell, session, "changed", sorted(what), row.role if "role" in what else "")
 
 
 def dismiss(cell: Cell, session: WriteSession, staff_id: str) -> int:
@@ -91,10 +95,18 @@ def dismiss(cell: Cell, session: WriteSession, staff_id: str) -> int:
     session.execute(delete(StaffSessionRow).where(StaffSessionRow.staff_id == staff_id))
     session.execute(delete(StaffPasskeyRow).where(StaffPasskeyRow.staff_id == staff_id))
     session.flush()
-    return _settle(cell, session, "left", [])
+    return settle(cell, session, "left", [])
 
 
-def _settle(cell: Cell, session: WriteSession, change: str, what: list[str]) -> int:
+def settle(cell: Cell, session: WriteSession, change: str, what: list[str], role: str = "") -> int:
+    """End what no longer fits the directory, record that it changed, and return how many grants ended.
+
+    Args:
+        cell, session: the cell, and the caller's transaction.
+        change: `changed` or `left`.
+        what: in which respect.
+        role: the role that somebody has from now on, if that is what changed.
+    """
     now = now_ms()
     open_ones = session.scalars(
         select(AccessRequestRow).where(AccessRequestRow.status.in_(("pending", "granted"))).with_for_update()
@@ -115,6 +127,7 @@ def _settle(cell: Cell, session: WriteSession, change: str, what: list[str]) -> 
         change=change,  # type: ignore[arg-type]  # one of the two literals above
         what=what,
         ended=ended,
+        role=role or UNSET,
     )
     enqueue(session, entry)
     return ended

@@ -14,6 +14,7 @@ from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.errors import Problem
 from lightwell.ledger.queue import enqueue
 from lightwell.residency.access_models import StaffRow, StaffSessionRow
+from lightwell.residency.appointments import is_appointed
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Principal
 from lightwell.wire.entries import DirectoryChanged, minute
@@ -79,7 +80,10 @@ def enrol(session: WriteSession, member: Member) -> str:
         )
     )
     session.flush()
-    enqueue(session, DirectoryChanged(at=minute(now_ms() // 1000), change="enrolled", what=[], ended=0))
+    enqueue(
+        session,
+        DirectoryChanged(at=minute(now_ms() // 1000), change="enrolled", what=[], ended=0, role=member.role),
+    )
     return staff_id
 
 
@@ -108,10 +112,13 @@ def line_excluded(session: ReadSession, row: StaffRow, entities: list[str]) -> b
 def principal_of(cell: Cell, session: ReadSession, row: StaffRow) -> Principal:
     """Make the principal of a member from what the directory says now.
 
-    A person with several accounts is under an excluded entity when one of the accounts is.
+    A person with several accounts is under an excluded entity when one of the accounts is. Nobody counts
+    as appointed while one of their accounts, or anybody above it, is proposed only, or vetoed.
     """
     entities = cell.agreement.excluded.entities
-    same = session.scalars(select(StaffRow).where(StaffRow.person == row.person, StaffRow.active.is_(True)))
+    same = session.scalars(
+        select(StaffRow).where(StaffRow.person == row.person, StaffRow.active.is_(True))
+    ).all()
     return Principal(
         kind="staff",
         id=row.staff_id,
@@ -119,8 +126,24 @@ def principal_of(cell: Cell, session: ReadSession, row: StaffRow) -> Principal:
         place=row.place,
         employer=row.employer,
         vetted=row.vetted,
+        appointed=all(_in_office(cell, session, each) for each in {row, *same}),
         excluded_line=any(line_excluded(session, each, entities) for each in {row, *same}),
     )
+
+
+def _in_office(cell: Cell, session: ReadSession, row: StaffRow) -> bool:
+    """Say whether a member and everybody above them count in their roles; doubt counts as no."""
+    agreed = cell.agreement.appointments
+    if not agreed.roles and not agreed.each_hire:
+        return True
+    above: StaffRow | None = row
+    for _ in range(_DEEPEST_LINE):
+        if above is None or not is_appointed(cell, session, above):
+            return False
+        if above.reports_to is None:
+            return True
+        above = session.get(StaffRow, above.reports_to)
+    return False
 
 
 def challenge(cell: Cell, vkey: str, now: int | None = None) -> str:

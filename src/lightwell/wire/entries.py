@@ -13,6 +13,8 @@ import msgspec
 
 from lightwell.wire import canonical
 from lightwell.wire.entries_home import (
+    AppointmentDecided,
+    AppointmentProposed,
     DirectoryChanged,
     LabelsCounted,
     LawfulRequestAnswered,
@@ -28,6 +30,8 @@ from lightwell.wire.tiles import ENTRY_LIMIT
 
 # Kinds that are written down in `entries_home` are read from here too, like all others.
 __all__ = [
+    "AppointmentDecided",
+    "AppointmentProposed",
     "DirectoryChanged",
     "Fact",
     "LabelsCounted",
@@ -385,6 +389,8 @@ Entry: TypeAlias = (
     | QuarantineOpened
     | QuarantineClosed
     | LabelsCounted
+    | AppointmentProposed
+    | AppointmentDecided
 )
 
 KINDS: dict[str, type[Fact]] = {kind.__name__: kind for kind in Fact.__subclasses__()}

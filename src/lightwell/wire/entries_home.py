@@ -16,9 +16,38 @@ class DirectoryChanged(Fact, frozen=True, tag=True):
     at: Minute
     change: Literal["enrolled", "changed", "left"]
     what: Names
-    """Which of place, employer, role, vetting, line or passkey changed; never whose."""
+    """Which of place, employer, role, vetting, line, passkey or appointment changed; never whose."""
     ended: Count
     """Grants ended because somebody who asked for or approved them no longer may."""
+    role: Name | UnsetType = UNSET
+    """The role that somebody has from here on, if that is what changed."""
+
+
+class AppointmentProposed(Fact, frozen=True, tag=True):
+    """Somebody is proposed for a role that may be vetoed; the commitment covers whom.
+
+    `counts_at` is when it counts if nobody objects, 0 if it takes consent.
+    """
+
+    at: Minute
+    appointment: Name
+    role: Name
+    commitment: Digest
+    counts_at: Seconds
+
+
+class AppointmentDecided(Fact, frozen=True, tag=True):
+    """A seat of the roster consented to an appointment or vetoed it.
+
+    `signature` is the hex Ed25519 signature of that seat over `agreement.appointments.text`.
+    """
+
+    at: Minute
+    appointment: Name
+    outcome: Literal["consented", "vetoed"]
+    role: Name
+    seat: Name
+    signature: Name
 
 
 class LabelsCounted(Fact, frozen=True, tag=True):

@@ -57,7 +57,7 @@ def may(
             and under(resource.category, rule.categories)
             for rule in access.processes
         )
-    if who.place in agreement.excluded.places or who.excluded_line:
+    if who.place in agreement.excluded.places or who.excluded_line or not who.appointed:
         return False
     if action in ("ask_aggregate", "look_quarantined"):
         rule = counts if action == "ask_aggregate" else reviews

@@ -159,6 +159,7 @@ class Space:
             Principal("staff", ME, reader, self.here),
             Principal("staff", ME, reader, self.regions[1], vetted=True),
             Principal("staff", ME, reader, self.here, vetted=True, excluded_line=True),
+            Principal("staff", ME, reader, self.here, vetted=True, appointed=False),
         ]
         for who, category, purpose, owner, region, action in itertools.product(
             [*wrong, *fitting], self.kinds, self.purposes, (THEM, ME, None), self.regions[:2], STAFF_ACTIONS
@@ -318,6 +319,7 @@ PERMITS += ["staff-read_granted", "staff-ask_aggregate", "staff-look_quarantined
 LOOSENED = {
     "vetting": [("(principal.vetted)", "(true)"), ("(!principal.vetted)", "(false)")],
     "reporting line": [("(!principal.excluded_line)", "(true)"), ("(principal.excluded_line)", "(false)")],
+    "appointment": [("(principal.appointed)", "(true)"), ("(!principal.appointed)", "(false)")],
     "place": [
         ("(principal.place == resource.region)", "(true)"),
         ("(principal.place != resource.region)", "(false)"),

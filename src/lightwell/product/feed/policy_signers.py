@@ -81,6 +81,7 @@ def _require_home(cell: Cell, session: ReadSession, row: StaffRow) -> None:
     faults = {
         "excluded-place": cell.agreement.excludes_place(who.place),
         "line-excluded": who.excluded_line,
+        "not-appointed": not who.appointed,
         "not-at-home": who.place != cell.settings.region,
         "not-vetted": not who.vetted,
         # The operator's own directory must not make anybody a partner or a board member.
