@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lightwell.agreement.roster import Seat
+from lightwell.residency.appointments_decided import decide
 from lightwell.wire import entries as kinds
 from tests.factories.cells import found_cell, fresh_key
 from tests.factories.ledger import all_entries
@@ -34,4 +36,29 @@ def test_the_directory_is_changed_by_command_and_every_change_is_an_entry(tmp_pa
     found = [kinds.decode(data) for data in all_entries(cell.settings, cell.database)]
     changes = [(e.change, e.what) for e in found if isinstance(e, kinds.DirectoryChanged)]
     assert changes == [("enrolled", []), ("changed", ["line", "place"])]
+    cell.close()
+
+
+def test_an_appointment_is_proposed_listed_and_signed_by_command(tmp_path: Path) -> None:
+    authority = fresh_key("authority")
+    seats = [Seat("authority", "Authority", authority.verifier().vkey())]
+    cell = found_cell(tmp_path / "us", f"sqlite:///{tmp_path / 'us.db'}", seats=seats)
+    folder, key = str(tmp_path / "us"), tmp_path / "authority.key"
+    key.write_text(authority.text())
+    vkey = fresh_key("staff/eva").verifier().vkey()
+    who = ("--role", "executive", "--employer", "operator", "--place", "us")
+    entered = run("enter", folder, "Eva", "--vkey", vkey, *who)
+    assert "does not count yet" in entered.stderr
+    (listed,) = json.loads(run("appointments", folder, "--json").stdout)
+    assert (listed["person"]["name"], listed["state"]) == ("Eva", "proposed")
+    file = tmp_path / "eva.json"
+    file.write_text(json.dumps(listed))
+    signed = run("sign", str(file), "--key", str(key), "--veto")
+    assert signed.returncode == 0, signed.stderr
+    assert decide(cell, signed.stdout) == "vetoed"
+    (member,) = json.loads(run("list", folder, "--json").stdout)
+    assert not member["appointed"]
+    file.write_text(json.dumps(listed | {"person": listed["person"] | {"name": "Somebody else"}}))
+    wrong = run("sign", str(file), "--key", str(key), "--consent")
+    assert (wrong.returncode, wrong.stdout, len(wrong.stderr.splitlines())) == (2, "", 1)
     cell.close()

@@ -1,6 +1,8 @@
 """Attempts on what was deleted or copied: a dump restored elsewhere, an account back from a backup."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import select
 from lightwell.apps.web import build_app
 from lightwell.base.settings import load
 from lightwell.product.accounts import AccountRow
+from lightwell.product.rights import erase_again
 from lightwell.product.rights.deletion import erase_returned
 from lightwell.residency import key_rotation
 from lightwell.residency.cell import Cell, CellError
@@ -68,6 +71,38 @@ def test_a_deleted_account_that_a_backup_brings_back_is_erased_again(lived_in: t
         assert gone.status_code == 401
         stays = client.post("/api/session", json={"handle": "stays.here", "password": PASSWORD})
         assert stays.status_code == 200
+
+
+def test_a_worker_that_starts_on_an_old_copy_erases_again_who_had_left(lived_in: tuple[Path, Path]) -> None:
+    folder, backup = lived_in
+    _restored(folder, backup).close()
+    # Its ledger is ahead of the copy, so that it signs nothing and ends; what it does first is enough.
+    ended = subprocess.run(
+        [sys.executable, "-m", "lightwell.apps.worker", str(folder)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "had been deleted were back" in ended.stderr, ended.stderr
+    assert "LedgerCorruptError" in ended.stderr
+    cell = Cell.open(folder)
+    with cell.database.read() as session:
+        assert list(session.scalars(select(AccountRow.handle))) == ["stays.here"]
+    cell.close()
+
+
+def test_one_row_put_back_is_found_though_the_ledger_was_read_before(lived_in: tuple[Path, Path]) -> None:
+    folder, backup = lived_in
+    cell = Cell.open(folder)
+    assert erase_again(cell) == 0
+    with cell.database.engine.connect() as connection:
+        connection.exec_driver_sql(f"ATTACH DATABASE '{backup}' AS old")
+        for table in ("account_keys", "accounts"):
+            connection.exec_driver_sql(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
+        connection.commit()
+    assert erase_again(cell) == 1
+    assert erase_again(cell) == 0
+    with cell.database.read() as session:
+        assert list(session.scalars(select(AccountRow.handle))) == ["stays.here"]
+    cell.close()
 
 
 def test_a_backup_opens_nothing_once_the_cell_key_was_rotated(lived_in: tuple[Path, Path]) -> None:

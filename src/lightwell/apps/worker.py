@@ -12,6 +12,7 @@ from lightwell.apps.startup import open_cell
 from lightwell.base import metrics
 from lightwell.base.telemetry import log
 from lightwell.ledger.sequencer import Sequencer
+from lightwell.product import rights
 from lightwell.product.feed.padding import Padding
 from lightwell.product.feed.tasks import Trainer
 from lightwell.product.videos import tasks as videos_tasks
@@ -40,6 +41,8 @@ def run(folder: Path) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_end)
+    # Before anything else is done here: whoever was deleted must not be served, nor learned from, again.
+    rights.erase_again(cell)
     pad = Padding(cell).add if cell.settings.ledger_pad_to > 1 else None
     sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"), pad)
     background.start("sequencer", sequencer.run)
