@@ -125,6 +125,7 @@ def sample_entries() -> list[entries.Entry]:
             seat="Authority",
             signature="ab" * 64,
         ),
+        entries.CellKeyChanged(at=AT, version=2, change="made"),
         entries.LabelsCounted(
             at=AT, agreement=DIGEST, labels=DIGEST, protected=90, interop=200, public=60, unlabelled=0
         ),

@@ -18,6 +18,7 @@ from lightwell.agreement.lawful_check import lawful_at_home
 from lightwell.agreement.moving_check import moved_and_erased
 from lightwell.agreement.policy_check import policy_approved
 from lightwell.agreement.roster import roster_digest, seats_of
+from lightwell.agreement.upkeep_checks import keys_rotated, quarantine_closed
 from lightwell.wire import entries as kinds
 
 
@@ -161,7 +162,9 @@ CHECKS: Final[dict[str, Callable[[Case], Finding]]] = {
     "agreement-signed": agreement_signed,
     "all-labelled": all_labelled,
     "appointments-consented": appointments_consented,
+    "keys-rotated": keys_rotated,
     "lawful-at-home": lawful_at_home,
     "moved-and-erased": moved_and_erased,
+    "quarantine-closed": quarantine_closed,
     "nothing-recorded": nothing_recorded,
 }

@@ -32,8 +32,10 @@ Check = Literal[
     "agreement-signed",
     "all-labelled",
     "appointments-consented",
+    "keys-rotated",
     "lawful-at-home",
     "moved-and-erased",
+    "quarantine-closed",
     "nothing-recorded",
 ]
 

@@ -44,6 +44,7 @@ SENTENCES: Final[dict[str, str]] = {
     "MigrationSent": "{accounts} accounts given to {peer} under {term}",
     "MigrationReceived": "{accounts} accounts taken in from {peer} under {term}",
     "MigrationErased": "{accounts} accounts given to {peer} erased, cell keys {key_versions} destroyed",
+    "CellKeyChanged": "Version {version} of the cell key was {change}",
     "LabelsCounted": "{protected} protected, {interop} interop, {public} public fields, {unlabelled} without",
     "LawfulRequestReceived": "A lawful demand for {fields} was taken in",
     "LawfulRequestAnswered": "A lawful demand was answered with {fields}, {approvals} approved",

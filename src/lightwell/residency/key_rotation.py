@@ -15,13 +15,15 @@ from msgspec import Struct
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from lightwell.base.clock import now_ms
+from lightwell.base.clock import now_ms, now_s
 from lightwell.base.db import ReadSession, WriteSession
 from lightwell.base.telemetry import log
+from lightwell.ledger.queue import enqueue
 from lightwell.residency.cell import Cell
 from lightwell.residency.key_versions import current_version
 from lightwell.residency.keys_models import AccountKey, CellKey
 from lightwell.residency.root_keys import VaultError
+from lightwell.wire.entries import CellKeyChanged
 
 PORTION: Final = 1000
 PAUSE_SECONDS: Final = 30.0
@@ -65,6 +67,7 @@ def begin(cell: Cell) -> int:
         cell.vault.root.make_version(new)
         session.execute(update(CellKey).where(CellKey.version == old).values(state="retiring"))
         session.add(CellKey(version=new, state="current", made_at=now_ms()))
+        enqueue(session, CellKeyChanged(at=now_s(), version=new, change="made"))
     return new
 
 
@@ -114,11 +117,13 @@ def work(cell: Cell, portion: int = PORTION, pause_seconds: float = PAUSE_SECOND
     # The key goes first: if this ends in between, it is destroyed again, and then written down.
     cell.vault.root.destroy_version(version)
     with cell.database.write() as session:
-        session.execute(
-            update(CellKey)
-            .where(CellKey.version == version, CellKey.state == "retired")
-            .values(state="destroyed", destroyed_at=now_ms())
+        # Another process may have been quicker: it is recorded once.
+        row = session.scalar(
+            select(CellKey).where(CellKey.version == version, CellKey.state == "retired").with_for_update()
         )
+        if row is not None:
+            row.state, row.destroyed_at = "destroyed", now_ms()
+            enqueue(session, CellKeyChanged(at=now_s(), version=version, change="destroyed"))
     _log.info("a version of the cell key is destroyed", version=version)
     return False
 

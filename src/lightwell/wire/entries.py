@@ -15,6 +15,7 @@ from lightwell.wire import canonical
 from lightwell.wire.entries_home import (
     AppointmentDecided,
     AppointmentProposed,
+    CellKeyChanged,
     DirectoryChanged,
     LabelsCounted,
     LawfulRequestAnswered,
@@ -32,6 +33,7 @@ from lightwell.wire.tiles import ENTRY_LIMIT
 __all__ = [
     "AppointmentDecided",
     "AppointmentProposed",
+    "CellKeyChanged",
     "DirectoryChanged",
     "Fact",
     "LabelsCounted",
@@ -389,6 +391,7 @@ Entry: TypeAlias = (
     | QuarantineOpened
     | QuarantineClosed
     | LabelsCounted
+    | CellKeyChanged
     | AppointmentProposed
     | AppointmentDecided
 )

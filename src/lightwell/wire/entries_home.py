@@ -64,6 +64,14 @@ class LabelsCounted(Fact, frozen=True, tag=True):
     """Columns in the cell's database that no label names."""
 
 
+class CellKeyChanged(Fact, frozen=True, tag=True):
+    """A version of the cell key was made, which wraps every account's key from here on, or was destroyed."""
+
+    at: Seconds
+    version: Count
+    change: Literal["made", "destroyed"]
+
+
 class LawfulRequestReceived(Fact, frozen=True, tag=True):
     """The regional entity took in a demand for a person's data; the commitment covers whose and by what."""
 

@@ -21,7 +21,9 @@ from lightwell.residency.decide import Principal, Resource
 from lightwell.residency.key_rotation import RotationError
 from lightwell.residency.keys import KeyDestroyedError, KeyVault, VaultError
 from lightwell.residency.keys_models import AccountKey, CellKey
+from lightwell.wire.entries import CellKeyChanged, decode
 from tests.factories.cells import found_cell
+from tests.factories.ledger import all_entries
 
 PEOPLE = [f"{number:016x}" for number in range(60)]
 
@@ -83,6 +85,9 @@ def test_rotation_keeps_everything_and_destroys_the_old_key(cell: Cell, sealed: 
     assert states(cell) == {1: ("retiring", 35), 2: ("current", 25)}
     finish(cell)
     assert states(cell) == {1: ("destroyed", 0), 2: ("current", 60)}
+    told = [decode(data) for data in all_entries(cell.settings, cell.database)]
+    changes = [(one.change, one.version) for one in told if isinstance(one, CellKeyChanged)]
+    assert changes == [("made", 2), ("destroyed", 1)]
     assert cell.vault.root.versions() == [2]
     again = Cell.open(cell.settings.folder)
     assert all(unseal(again, person, found) == person for person, found in sealed.items())
