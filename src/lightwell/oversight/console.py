@@ -25,6 +25,7 @@ PAGES: Final = (
 )  # fmt: skip
 _DECISIONS: Final = (
     "AccessDecided", "AccessOpened", "AccessReviewed", "AccessUsed", "AccessEnded", "DirectoryChanged",
+    "AppointmentDecided", "LawfulRequestAnswered", "LawfulRequestRefused",
     "AggregateAnswered", "TransferRefused", "ConnectionRefused", "OrderTaken",
     "OrderRefused", "PolicyProposed", "PolicyApproved", "PolicyAdopted", "AgreementAdopted",
 )  # fmt: skip
