@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import inspect, select
@@ -49,6 +49,9 @@ def record(cell: Cell) -> LabelsCounted | None:
     Args:
         cell: one whose every model and message is imported.
     """
+    # A cell that was founded before this table was known has none.
+    table: Any = LabelCountRow.__table__
+    table.create(cell.database.engine, checkfirst=True)
     agreement, labels = digest(cell.agreement), labels_digest()
     strangers = unlabelled_columns(cell)
     classes = Counter(held.residency for held in data_map())

@@ -60,6 +60,13 @@ def test_a_column_added_behind_the_code_is_counted_and_breaches_the_term(cell: C
     assert "home_address" not in str(_counts(cell))
 
 
+def test_a_cell_founded_before_labels_were_counted_counts_them_too(cell: Cell) -> None:
+    with cell.database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE label_counts")
+    assert label_count.record(cell) is not None
+    assert _judged(cell).status == "met"
+
+
 def test_a_count_under_another_agreement_is_no_evidence(cell: Cell) -> None:
     label_count.record(cell)
     other = parse(cell.agreement_text.replace("version = 1", "version = 2", 1))
