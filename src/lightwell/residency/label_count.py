@@ -49,10 +49,11 @@ def record(cell: Cell) -> LabelsCounted | None:
     Args:
         cell: one whose every model and message is imported.
     """
-    # A cell that was founded before this table was known has none.
-    table: Any = LabelCountRow.__table__
-    table.create(cell.database.engine, checkfirst=True)
     agreement, labels = digest(cell.agreement), labels_digest()
+    with cell.database.write() as session:
+        # A cell that was founded before this table was known has none.
+        table: Any = LabelCountRow.__table__
+        table.create(session.connection(), checkfirst=True)
     strangers = unlabelled_columns(cell)
     classes = Counter(held.residency for held in data_map())
     with cell.database.write() as session:

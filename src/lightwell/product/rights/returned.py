@@ -35,9 +35,10 @@ def erase_again(cell: Cell) -> int:
         OSError: a file of the ledger cannot be read.
     """
     # A copy from before these tables were known is just what this is for.
-    for model in (ErasureRow, ErasuresReadRow):
-        table: Any = Model.metadata.tables[model.__tablename__]
-        table.create(cell.database.engine, checkfirst=True)
+    with cell.database.write() as session:
+        for model in (ErasureRow, ErasuresReadRow):
+            table: Any = Model.metadata.tables[model.__tablename__]
+            table.create(session.connection(), checkfirst=True)
     _read_on(cell, open_storage(cell.settings))
     with cell.database.read() as session:
         told = list(session.scalars(select(ErasureRow.commitment)))
