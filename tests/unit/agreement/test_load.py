@@ -10,7 +10,7 @@ from lightwell.wire import entries as kinds
 
 FILE = Path(__file__).parents[3] / "agreements" / "us-2022-draft.toml"
 TEXT = FILE.read_text("utf-8")
-OBLIGATIONS = "D1 D2 D3 S1 S2 G1 G2 P1 P2 P3 P4 C1 F1 F2 F3 F4 F5 B1 B2 B3 O1 O2 O3 T1 A1"
+OBLIGATIONS = "D1 D2 D3 S1 S2 S3 G1 G2 G3 P1 P2 P3 P4 C1 F1 F2 F3 F4 F5 B1 B2 B3 O1 O2 O3 T1 A1"
 
 
 def line_with(text: str, part: str) -> int:
@@ -147,3 +147,22 @@ def test_grants_need_an_approval_rule() -> None:
 def test_line_of_skips_strings_over_many_lines() -> None:
     text = 'a = """\n[[terms]]\nid = 1\n"""\n[[terms]]\nid = 2\n'
     assert line_of(text, ("terms", 0, "id")) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('by = ["authority"]\ncounts', "by = []\ncounts", "names nobody who may consent or veto"),
+        ('by = ["authority"]\ncounts', 'by = ["operator"]\ncounts', "operator"),
+        ('counts = "no-veto"\ndays = 30', 'counts = "no-veto"\ndays = 0', "at least 1"),
+        ('roles = ["executive"]', 'roles = ["Chief Executive"]', "one lowercase word"),
+    ],
+)  # fmt: skip
+def test_a_veto_over_people_that_nobody_can_use_is_refused(old: str, new: str, what: str) -> None:
+    assert what in refusal(changed(old, new)).reason
+
+
+def test_a_file_without_the_table_gives_nobody_a_veto() -> None:
+    start = TEXT.index("[appointments]")
+    whole = parse(TEXT[:start] + TEXT[TEXT.index("# ----", start) :])
+    assert not whole.appointments.bind("executive")

@@ -130,6 +130,19 @@ def test_a_veto_ends_it_with_the_grants_of_whoever_reports_to_them(cell: Cell) -
     assert [entry.what for entry in _facts(cell, kinds.DirectoryChanged)][-1] == ["appointment"]
 
 
+def test_an_approval_of_somebody_who_no_longer_counts_holds_no_grant(cell: Cell) -> None:
+    sign_up(cell, SignUp(**form("mira.folds")), "127.0.0.1", "browser")
+    ana, approver = _enter(cell, "Ana"), _enter(cell, "Pia", role="approver")
+    _say(cell, "consent", ana)
+    request_id = _ask(cell, ana).request_id
+    with cell.database.write() as session:
+        assert access.approve(cell, session, _who(cell, approver), request_id).status == "granted"
+    head = _enter(cell, "Head", role="executive")
+    with cell.database.write() as session:
+        assert directory.change_member(cell, session, approver, directory.Change(reports_to=head)) == 1
+        assert session.get_one(AccessRequestRow, request_id).status == "revoked"
+
+
 def test_silence_counts_only_after_the_agreed_days_and_a_late_veto_is_refused(tmp_path: Path) -> None:
     cell = _cell(tmp_path, "no-veto")
     ana = _enter(cell, "Ana")
