@@ -253,14 +253,15 @@ class KeyVault:
         """
         return self.root.mac(name, fold(value).encode())
 
-    def destroy(self, session: WriteSession, account_id: str) -> None:
-        """Destroy the account's key; nothing sealed for the account can be opened afterwards.
+    def destroy(self, session: WriteSession, *account_ids: str) -> None:
+        """Destroy the keys of accounts; nothing sealed for them can be opened afterwards.
 
         Other processes may hold the key in memory for `CACHE_SECONDS` more. `erasure.erase` also removes
         what was found by it.
         """
-        session.execute(delete(AccountKey).where(AccountKey.account_id == account_id))
-        self._cache.drop(account_id)
+        session.execute(delete(AccountKey).where(AccountKey.account_id.in_(account_ids)))
+        for account_id in account_ids:
+            self._cache.drop(account_id)
 
     def forget(self) -> None:
         """Drop every account key and every derived key held in memory."""

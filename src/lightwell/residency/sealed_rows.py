@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Table
@@ -19,13 +20,22 @@ _NAMED_BY: Final = {"slate_records": "commitment", "viewer_events": "event_id"}
 
 def account_tables() -> list[Table]:
     """Return every table with a column `account_id`, parents first; not that of the keys themselves."""
+    return list(_account_tables(tuple(Model.metadata.tables)))
+
+
+@lru_cache(maxsize=4)
+def _account_tables(_known: tuple[str, ...]) -> tuple[Table, ...]:
+    # Putting tables in order takes milliseconds; it is done again when a further model is imported.
     tables = Model.metadata.sorted_tables
-    return [table for table in tables if "account_id" in table.c and table.name != AccountKey.__tablename__]
+    return tuple(
+        table for table in tables if "account_id" in table.c and table.name != AccountKey.__tablename__
+    )
 
 
-def sealed_columns(table: Table) -> list[str]:
+@lru_cache(maxsize=256)
+def sealed_columns(table: Table) -> tuple[str, ...]:
     """Return the columns of a table whose values the vault has sealed."""
-    return [column.name for column in table.columns if isinstance(column.type, Sealed)]
+    return tuple(column.name for column in table.columns if isinstance(column.type, Sealed))
 
 
 def blind_columns(table: Table) -> list[str]:
@@ -80,9 +90,27 @@ def open_value(
     return cell.vault.unseal(permit, session, owner, table.name, column, row_name(table, row), bytes(sealed))
 
 
-def seal_value(
-    cell: Cell, session: ReadSession, table: Table, row: Mapping[str, Any], column: str, plain: bytes
-) -> bytes:
-    """Seal a value for its place in a row of this cell; arguments and errors as `KeyVault.seal`."""
-    owner = str(row["account_id"])
-    return cell.vault.seal(session, owner, table.name, column, row_name(table, row), plain)
+def open_row(
+    cell: Cell, session: ReadSession, permits: Mapping[str, Permit], table: Table, row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a row with every sealed value opened; arguments and errors as `open_value`.
+
+    Args:
+        permits: by the category of the column, each for the account of the row or for the whole cell.
+    """
+    opened = dict(row)
+    for column in sealed_columns(table):
+        if row[column] is not None:
+            permit = permits[label_in(table, column).category]
+            opened[column] = open_value(cell, session, permit, table, row, column)
+    return opened
+
+
+def seal_row(cell: Cell, session: ReadSession, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `open_row` opened, sealed for its place in this cell; errors as `KeyVault.seal`."""
+    sealed = dict(row)
+    for column in sealed_columns(table):
+        if row[column] is not None:
+            owner, name = str(row["account_id"]), row_name(table, row)
+            sealed[column] = cell.vault.seal(session, owner, table.name, column, name, row[column])
+    return sealed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -120,16 +120,26 @@ def erase_returned(cell: Cell, commitments: Iterable[str]) -> list[str]:
 
 def forget_account(cell: Cell, session: WriteSession, account_id: str) -> tuple[list[str], list[str]]:
     """Erase all rows of an account, in the caller's transaction; return the ids of its videos and uploads."""
-    rows = session.scalars(select(VideoRow).where(VideoRow.account_id == account_id).with_for_update()).all()
+    return forget_accounts(cell, session, (account_id,))
+
+
+def forget_accounts(
+    cell: Cell, session: WriteSession, account_ids: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Erase many accounts as `forget_account` does one, each table asked once; at most a thousand."""
+    mine = VideoRow.account_id.in_(account_ids)
+    rows = session.scalars(select(VideoRow).where(mine).with_for_update()).all()
     videos = [row.video_id for row in rows]
     for row in rows:
         withdraw(session, row)
-    uploads = list(session.scalars(select(UploadRow.upload_id).where(UploadRow.account_id == account_id)))
+    theirs = UploadRow.account_id.in_(account_ids)
+    uploads = list(session.scalars(select(UploadRow.upload_id).where(theirs)))
     session.execute(delete(UploadPartRow).where(UploadPartRow.upload_id.in_(uploads)))
-    session.execute(delete(UploadRow).where(UploadRow.account_id == account_id))
+    session.execute(delete(UploadRow).where(theirs))
     session.flush()
-    erasure.erase(cell, session, account_id)
-    session.execute(delete(AccountRow).where(AccountRow.account_id == account_id))
+    # What hangs on the account goes with it; the rest, which `erase_all` finds by its labels, after it.
+    session.execute(delete(AccountRow).where(AccountRow.account_id.in_(account_ids)))
+    erasure.erase_all(cell, session, account_ids)
     return videos, uploads
 
 
