@@ -99,18 +99,25 @@ def open_row(
         permits: by the category of the column, each for the account of the row or for the whole cell.
     """
     opened = dict(row)
-    for column in sealed_columns(table):
-        if row[column] is not None:
-            permit = permits[label_in(table, column).category]
-            opened[column] = open_value(cell, session, permit, table, row, column)
+    owner, name, vault = str(row["account_id"]), row_name(table, row), cell.vault
+    for column, category in _sealed_as(table):
+        if (sealed := row[column]) is not None:
+            permit = permits[category]
+            opened[column] = vault.unseal(permit, session, owner, table.name, column, name, bytes(sealed))
     return opened
 
 
 def seal_row(cell: Cell, session: ReadSession, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `open_row` opened, sealed for its place in this cell; errors as `KeyVault.seal`."""
     sealed = dict(row)
-    for column in sealed_columns(table):
-        if row[column] is not None:
-            owner, name = str(row["account_id"]), row_name(table, row)
-            sealed[column] = cell.vault.seal(session, owner, table.name, column, name, row[column])
+    owner, name, vault = str(row["account_id"]), row_name(table, row), cell.vault
+    for column, _ in _sealed_as(table):
+        if (plain := row[column]) is not None:
+            sealed[column] = vault.seal(session, owner, table.name, column, name, plain)
     return sealed
+
+
+@lru_cache(maxsize=256)
+def _sealed_as(table: Table) -> tuple[tuple[str, str], ...]:
+    """Return the sealed columns of a table, each with its category."""
+    return tuple((column, label_in(table, column).category) for column in sealed_columns(table))

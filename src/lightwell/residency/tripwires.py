@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lightwell.base.clock import now_ms
 from lightwell.base.db import ReadSession, WriteSession
@@ -36,6 +35,7 @@ FRESH_SECONDS: Final = 0.25
 _ALL_SECONDS: Final = 600.0
 _OVERLAP_MS: Final = 10_000
 _INDEX: Final = "tripwires"
+_GUARD: Final = f"INSERT INTO {GuardedValue.__tablename__} (value_index, account_id, guarded_at) VALUES "  # noqa: S608
 _MAX_FIELDS: Final = 24
 
 _CHUNK: Final = re.compile(r"[^\W_]+")
@@ -96,14 +96,15 @@ def guard_all(session: WriteSession, vault: KeyVault, values: Mapping[str, Itera
     kept = _of(vault)
     now = now_ms()
     rows = [
-        {"value_index": _pack(kept.marks.mark(form)), "account_id": account_id, "guarded_at": now}
+        (_pack(kept.marks.mark(form)), account_id, now)
         for account_id, some in values.items()
         for form in {form for value in some for form in _forms(value)}
     ]
     if rows:
-        on_sqlite = session.get_bind().dialect.name == "sqlite"
-        insert = (sqlite if on_sqlite else postgresql).insert(GuardedValue)
-        session.execute(insert.on_conflict_do_nothing(), rows)
+        # Given to the driver as they are: half a dozen rows an account, and nothing in them to translate.
+        connection = session.connection()
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(f"{_GUARD}({mark}, {mark}, {mark}) ON CONFLICT DO NOTHING", rows)
         kept.read_at = float("-inf")
     return len(rows)
 
