@@ -1,16 +1,21 @@
 """Accounts move into their home cell: complete, compared, resumable, erased where they were, and proven."""
 
+import copy
+import dataclasses
 import json
+import random
 import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from sqlalchemy import event as happening
 from sqlalchemy import func, select
@@ -18,18 +23,20 @@ from typer.testing import CliRunner
 
 from lightwell.agreement import moving
 from lightwell.agreement.roster import dump_roster
-from lightwell.apps.cli import app
+from lightwell.apps.cli import app, main
 from lightwell.apps.demo.check.search import search_folders
 from lightwell.base.errors import Problem
 from lightwell.product import social
-from lightwell.product.accounts import AccountRow, by_handle, own_details, sign_in
+from lightwell.product.accounts import Account, AccountRow, by_handle, own_details, sign_in
 from lightwell.product.accounts.service import Credentials
-from lightwell.product.moving import Migration, MovedRow, MoveError, Progress
+from lightwell.product.moving import Migration, MovedRow, MoveError, Progress, ending
 from lightwell.product.videos import VideoCountRow, VideoRow
 from lightwell.product.videos.media import FILES
+from lightwell.residency import key_uses, presence
 from lightwell.residency.cell import Cell
 from lightwell.residency.keys import VaultError
 from lightwell.residency.keys_models import AccountKey
+from lightwell.residency.presence import NotAloneError
 from lightwell.wire import entries
 from tests.factories.catalogue import sequence
 from tests.factories.cells import fresh_key
@@ -51,8 +58,16 @@ def pair_on_each(tmp_path: Path, database_url: str) -> Iterator[tuple[Cell, Cell
     yield from _found(tmp_path, database_url)
 
 
-def _found(folder: Path, target_url: str) -> Iterator[tuple[Cell, Cell]]:
-    source, target = found_pair(folder, "sqlite:///cell.db", target_url)
+@pytest.fixture
+def pair_from_each(tmp_path: Path, database_url: str) -> Iterator[tuple[Cell, Cell]]:
+    """The same, the source on either engine."""
+    yield from _found(tmp_path, "sqlite:///cell.db", database_url)
+
+
+def _found(
+    folder: Path, target_url: str, source_url: str = "sqlite:///cell.db"
+) -> Iterator[tuple[Cell, Cell]]:
+    source, target = found_pair(folder, source_url, target_url)
     mira, noor = live(source, "mira.folds"), live(source, "noor.waits")
     live(source, "otis")
     publish(source, mira, "mira.folds", VIDEO)
@@ -201,51 +216,248 @@ Migration(*cells, "us", pause_seconds=0).run()
 
 
 class Death(BaseException):
-    """Ends a run between two statements; nothing of ours catches it."""
+    """Ends a run between two steps; nothing of ours catches it."""
 
 
-def _run_until(folders: tuple[Path, Path], at: int) -> bool:
-    """Migrate until the so many-th commit is about to be made; say whether it came to its end before."""
-    cells = [Cell.open(folder) for folder in folders]
-    left = at
+# Less than a third of what a migration of three takes.
+MOST_STEPS = 90
 
-    def commit(_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+
+class Steps:
+    """Counts every statement, commit and object that a migration touches, and ends it at the chosen one."""
+
+    def __init__(self, *cells: Cell) -> None:
+        self.taken, self.last = 0, 0
+        for cell in cells:
+            happening.listen(cell.database.engine, "before_cursor_execute", self.take)
+            happening.listen(cell.database.engine, "commit", self.take)
+
+    def take(self, *_: object) -> None:
+        """Take a step; die if it is the last one."""
+        self.taken += 1
+        if self.taken == self.last:
             raise Death
 
-    for cell in cells:
-        happening.listen(cell.database.engine, "commit", commit)
-    try:
-        Migration(cells[0], cells[1], "us", pause_seconds=0).run()
-    except Death:
-        return False
-    finally:
-        for cell in cells:
-            cell.close()
-    return True
+    def on_objects(self, cell: Cell) -> Cell:
+        """Return the cell with an object store whose calls are steps too."""
+        objects = copy.copy(cell.objects)
+        for name in ("get", "put", "list", "delete"):
+            setattr(objects, name, self._with_step(getattr(cell.objects, name)))
+        return dataclasses.replace(cell, objects=objects)
+
+    def _with_step(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            self.take()
+            return call(*given)
+
+        return called
 
 
-def test_a_migration_killed_at_any_commit_goes_on_and_loses_nothing(pair: tuple[Cell, Cell]) -> None:
+def _is_whole_somewhere(source: Cell, target: Cell, emails: dict[str, str]) -> None:
+    """Each account is in the source as it was, or, if it is not there, opens in the target."""
+    for handle, email in emails.items():
+        for cell in (source, target):
+            cell.vault.forget()
+            with cell.database.read() as session:
+                row = by_handle(session, handle)
+                if row is None:
+                    continue
+                account = Account(row.account_id, handle, handle)
+                assert own_details(cell, session, account)["email"] == email
+                break
+        else:
+            pytest.fail(f"{handle} is in neither cell")
+
+
+def test_a_migration_that_is_killed_goes_on_and_loses_nothing(pair: tuple[Cell, Cell]) -> None:
     source, target = pair
     folders = (source.settings.folder, target.settings.folder)
     source.close()
     target.close()
-    killed = subprocess.run([sys.executable, "-c", _CHILD, *map(str, folders), "4"], timeout=60, check=False)
+    killed = subprocess.run([sys.executable, "-c", _CHILD, *map(str, folders), "6"], timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL
-    # Each run dies at another commit; two deaths at one place do no harm either.
-    for at in (1, 2, 3, 3, 4, 2, 3, 5):
-        assert not _run_until(folders, at)
-    assert _run_until(folders, 1000)
     opened = Cell.open(folders[0]), Cell.open(folders[1])
+    _move(opened)
     _arrived(*opened)
     for cell in opened:
+        cell.close()
+
+
+def test_a_migration_killed_at_random_steps_loses_nothing_and_doubles_nothing(
+    pair_from_each: tuple[Cell, Cell],
+) -> None:
+    source, target = pair_from_each
+    emails = {handle: f"{handle}@canary-post.example" for handle in ("mira.folds", "noor.waits", "otis")}
+    seed = secrets.randbelow(2**32)
+    chance = random.Random(seed)
+    steps = Steps(source, target)
+    dying = [steps.on_objects(cell) for cell in (source, target)]
+    deaths = 0
+    while True:
+        # Each run dies at another step, the last one at none.
+        steps.taken, steps.last = 0, chance.randint(1, MOST_STEPS) if deaths < 12 else 0
+        try:
+            Migration(dying[0], dying[1], "us", pause_seconds=0, at_once=1).run()
+            break
+        except Death:
+            deaths += 1
+            steps.last = 0
+            _is_whole_somewhere(source, target, emails)
+    steps.last = 0
+    assert deaths >= 3, f"seed {seed}"
+    _arrived(source, target)
+    for cell in (source, target):
         sequence(cell)
         kinds = [type(entries.decode(data)).__name__ for data in all_entries(cell.settings, cell.database)]
         for kind in ("MigrationSent", "MigrationReceived", "MigrationErased"):
-            assert kinds.count(kind) <= 1
-        cell.close()
+            assert kinds.count(kind) <= 1, f"seed {seed}"
+
+
+_PROCESS = """
+import sys
+from pathlib import Path
+from lightwell.apps.startup import open_cell
+from lightwell.residency.cell import CellError
+
+try:
+    open_cell(Path(sys.argv[1]), "worker")
+except CellError as error:
+    sys.exit(f"refused: {error}")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def _process(cell: Cell) -> "subprocess.Popen[str]":
+    """Start a process of a cell, which works on it until its input ends; it has printed `open` or ended."""
+    command = [sys.executable, "-c", _PROCESS, str(cell.settings.folder)]
+    pipe = subprocess.PIPE
+    started = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert started.stdout is not None
+    started.stdout.readline()
+    return started
+
+
+def test_nobody_is_moved_while_a_process_of_the_source_runs_and_none_starts_until_it_is_done(
+    pair: tuple[Cell, Cell], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = pair
+    folders = ["--from", str(source.settings.folder), "--to", str(target.settings.folder)]
+    running = _process(source)
+    monkeypatch.setattr(sys, "argv", ["lightwell", "migrate", *folders, "--region", "us"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    running.communicate()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "processes of cell sg run" in told
+    assert _count(target, AccountRow) == 0
+    steps = Steps(source, target)
+    steps.last = 80
+    with pytest.raises(Death):
+        Migration(source, target, "us", pause_seconds=0).run()
+    steps.last = 0
+    refused = _process(source)
+    assert "an unfinished migration has cell sg to itself" in refused.communicate()[1]
+    assert refused.returncode == 1
+    _move(pair)
+    presence.require_free(source)
+    _arrived(source, target)
+
+
+@pytest.mark.postgres
+def test_nobody_is_moved_while_others_are_connected_to_the_sources_server(
+    tmp_path: Path, pair_from_each: tuple[Cell, Cell]
+) -> None:
+    source, target = pair_from_each
+    if source.database.is_sqlite:
+        return
+    with psycopg.connect(source.database.url.replace("+psycopg", "")) as other:
+        other.execute("SELECT 1")
+        with pytest.raises(NotAloneError, match="1 others are connected to the database of cell sg"):
+            _move(pair_from_each)
+    _move(pair_from_each)
+    assert _count(target, AccountRow) == 3
+
+
+def test_it_does_not_end_while_a_reader_keeps_the_sources_old_pages(
+    pair: tuple[Cell, Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = pair
+    monkeypatch.setattr(ending, "_BUSY_SECONDS", 0.2)
+    reader = sqlite3.connect(source.settings.folder / "cell.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM accounts").fetchone()
+    with pytest.raises(MoveError, match="somebody reads the source's database"):
+        _move(pair)
+    reader.close()
+    _move(pair)
+    _arrived(source, target)
+    assert not search_folders([source.settings.folder], ["mira.folds", "canary caption of"])[0]
+
+
+def test_an_account_that_does_not_open_stays_and_the_rest_goes_on(pair: tuple[Cell, Cell]) -> None:
+    source, _ = pair
+    with source.database.write() as session:
+        noor = by_handle(session, "noor.waits")
+        assert noor is not None
+        session.get_one(AccountRow, noor.account_id).phone = b"\x01\0\0" + bytes(60)
+        otis = by_handle(session, "otis")
+        assert otis is not None
+        source.vault.destroy(session, otis.account_id)
+    migration, made = _move(pair)
+    assert migration.refused() == [("noor.waits", "does-not-open"), ("otis", "does-not-open")]
+    assert made.accounts == 1
+    assert _count(source, AccountRow) == 2
+
+
+def test_what_opens_otherwise_in_the_target_is_not_erased_in_the_source(pair: tuple[Cell, Cell]) -> None:
+    source, target = pair
+    altering = copy.copy(target.objects)
+    keep = target.objects.put
+
+    def put(key: str, data: bytes) -> None:
+        keep(key, data[:-1] + b"?" if key.endswith("720.mp4") else data)
+
+    altering.put = put  # type: ignore[method-assign]
+    migration, made = _move((source, dataclasses.replace(target, objects=altering)))
+    assert migration.refused() == [("mira.folds", "opens-otherwise")]
+    assert made.accounts == 2
+    assert source.objects.get(f"videos/{VIDEO}/720.mp4") == b"film of mira.folds 720.mp4"
+    sign_in(source, Credentials("mira.folds", PASSWORD), "127.0.0.1")
+    with target.database.read() as session:
+        assert by_handle(session, "mira.folds") is None
+
+
+def test_an_account_that_lived_on_in_both_cells_is_told_and_erased_in_neither(
+    pair: tuple[Cell, Cell],
+) -> None:
+    source, target = pair
+
+    def live_on(stand: Progress) -> None:
+        if stand.doing == "moving":
+            for cell in pair:
+                with cell.database.read() as session:
+                    if by_handle(session, "otis") is None:
+                        return
+            for cell in pair:
+                sign_in(cell, Credentials("otis", PASSWORD), "127.5.5.5")
+
+    migration = Migration(source, target, "us", tell=live_on, pause_seconds=0)
+    migration.run()
+    assert migration.refused() == [("otis", "changed-in-both")]
+    for cell in pair:
+        sign_in(cell, Credentials("otis", PASSWORD), "127.0.0.1")
+
+
+def test_what_a_migration_opened_is_written_down_in_both_cells(pair: tuple[Cell, Cell]) -> None:
+    _move(pair)
+    for cell in pair:
+        with cell.database.read() as session:
+            opened = {row.category: row.opened for row in key_uses.uses(session) if row.reason == "migration"}
+        assert opened["user.contact.phone_number"] >= 3
+        assert opened["user.behavior"] >= 2
 
 
 def test_what_happens_to_an_account_after_it_was_copied_is_not_lost(pair: tuple[Cell, Cell]) -> None:
@@ -258,11 +470,16 @@ def test_what_happens_to_an_account_after_it_was_copied_is_not_lost(pair: tuple[
     def one_more(stand: Progress) -> None:
         if late and stand.doing == "moving":
             with source.database.read() as session:
-                if by_handle(session, "noor.waits") is not None:
-                    watch(source, noor.account_id, social.Event(late.pop(), "like", VIDEO))
+                is_there = by_handle(session, "noor.waits") is not None
+            if is_there:
+                watch(source, noor.account_id, social.Event(late.pop(), "like", VIDEO))
+                with source.database.write() as session:
+                    session.get_one(VideoCountRow, VIDEO).shares += 5
 
     Migration(source, target, "us", tell=one_more, pause_seconds=0).run()
+    assert not late
     with target.database.read() as session:
+        assert session.get_one(VideoCountRow, VIDEO).shares == 15
         assert list(social.viewer_state(target, session, noor.account_id).likes) == [VIDEO]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Column, Table, bindparam, delete, func, select, update
 
 from lightwell.base.db import Model, WriteSession
 from lightwell.base.labels import BlindIndex, Label
+from lightwell.base.many import among
 from lightwell.residency.cell import Cell
 from lightwell.residency.sealed_rows import account_tables
 
@@ -41,7 +42,7 @@ def erase(cell: Cell, session: WriteSession, account_id: str) -> Erased:
 
 
 def erase_all(cell: Cell, session: WriteSession, account_ids: Sequence[str]) -> Erased:
-    """Erase many accounts as `erase` does one, each table asked once for all of them; at most a thousand."""
+    """Erase many accounts as `erase` does one, each table asked once for all of them."""
     deleted: dict[str, int] = {}
     emptied: dict[str, int] = {}
     cell.vault.destroy(session, *account_ids)
@@ -49,8 +50,8 @@ def erase_all(cell: Cell, session: WriteSession, account_ids: Sequence[str]) -> 
         protected = [column for column in table.columns if _label(column).residency == "protected"]
         if not protected:
             continue
-        mine = table.c.account_id
-        count = session.scalar(select(func.count()).select_from(table).where(mine.in_(account_ids))) or 0
+        mine = among(session, table.c.account_id, account_ids)
+        count = session.scalar(select(func.count()).select_from(table).where(mine)) or 0
         if count == 0:
             continue
         if _must_stay(table, protected):
@@ -59,12 +60,12 @@ def erase_all(cell: Cell, session: WriteSession, account_ids: Sequence[str]) -> 
                 {"whose": one} | {f"no_{column.name}": _nothing(column) for column in protected}
                 for one in account_ids
             ]
-            nothing = {column.name: bindparam(f"no_{column.name}") for column in protected}
+            nothing: dict[str, Any] = {column.name: bindparam(f"no_{column.name}") for column in protected}
             session.connection().execute(
-                update(table).where(mine == bindparam("whose")).values(nothing), rows
+                update(table).where(table.c.account_id == bindparam("whose")).values(nothing), rows
             )
         else:
-            session.execute(delete(table).where(mine.in_(account_ids)))
+            session.execute(delete(table).where(mine))
             deleted[table.name] = count
     return Erased(deleted, emptied)
 

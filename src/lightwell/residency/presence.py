@@ -43,7 +43,9 @@ def show(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise CellError(f"{folder}: a migration has this cell to itself; start this when it has ended") from None
+        raise CellError(
+            f"{folder}: a migration has this cell to itself; start this when it has ended"
+        ) from None
     _shown[folder] = lock
 
 

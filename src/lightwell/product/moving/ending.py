@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -63,12 +62,12 @@ def sweep(source: Cell) -> None:
             return
         driver: Any = connection.connection.driver_connection
         driver.execute("VACUUM").close()
-        until = time.monotonic() + _BUSY_SECONDS
-        # What is told is whether a reader kept the old pages in the log.
-        while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > until:
-                raise MoveError("somebody reads the source's database: end that, and run this again")
-            time.sleep(0.1)
+        (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {round(_BUSY_SECONDS * 1000)}").close()
+        (is_busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {patience}").close()
+        if is_busy:
+            raise MoveError("somebody reads the source's database: end that, and run this again")
 
 
 def certify(source: Cell, target: Cell, move_id: str, term: str, versions: list[str]) -> paper.Certificate:
@@ -143,9 +142,7 @@ def certify(source: Cell, target: Cell, move_id: str, term: str, versions: list[
         presence.release(session, WORK)
     with target.database.write() as session:
         session.execute(
-            update(MoveRow)
-            .where(MoveRow.move_id == move_id)
-            .values(certificate=note, state="done", salt=b"")
+            update(MoveRow).where(MoveRow.move_id == move_id).values(certificate=note, state="done", salt=b"")
         )
         # Who was moved is nobody's business any more; who was refused is told once more.
         session.execute(delete(MovedRow).where(MovedRow.move_id == move_id, MovedRow.state != "refused"))

@@ -1,4 +1,4 @@
-"""What belongs to some hundreds of accounts, as it lies in a cell: each table is asked once for all of them."""
+"""What belongs to some hundreds of accounts, as it lies in a cell: each table is asked once for all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import Select, String, Table, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Table, func, select
 
 from lightwell.base.db import Model, ReadSession
+from lightwell.base.many import among
 from lightwell.product.social import event_log
 from lightwell.product.videos import VideoCountRow
 from lightwell.residency import sealed_rows
@@ -24,8 +24,7 @@ AT_ONCE: Final = 500
 _MOST_ROWS: Final = 20_000
 _MOST_VIDEOS: Final = 50
 _MANY: Final = ("viewer_events", "slate_records", "videos")
-# Of two cells that are asked about the same, neither engine takes more values than this in one statement.
-_VALUES: Final = 1000
+_COUNTED: Final = (VideoCountRow.video_id, VideoCountRow.views, VideoCountRow.likes, VideoCountRow.shares)
 encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 Item = TypeVar("Item")
 
@@ -67,23 +66,23 @@ def find(cell: Cell, session: ReadSession, account_ids: Sequence[str]) -> dict[s
     here = {account_id: one for account_id, one in found.items() if "accounts" in one.tables}
     owners = {row["video_id"]: one for one in here.values() for row in one.tables.get("videos", ())}
     if owners:
-        counts = _asked(VideoCountRow.__tablename__, "video_id", cell.database.is_sqlite)
-        for row in session.connection().execute(counts, _given(cell, list(owners))).mappings():
-            video_id = row["video_id"]
-            owners[video_id].counts[video_id] = (row["views"], row["likes"], row["shares"])
+        asked = select(*_COUNTED).where(among(session, VideoCountRow.video_id, owners))
+        for video_id, *counts in session.execute(asked):
+            owners[video_id].counts[video_id] = (counts[0], counts[1], counts[2])
     for video_id, one in owners.items():
         for prefix in (f"drafts/{video_id}", f"videos/{video_id}"):
             one.objects += sorted(cell.objects.list(prefix))
     return here
 
 
-def first_few(cell: Cell, session: ReadSession, account_ids: Sequence[str]) -> int:
+def first_few(session: ReadSession, account_ids: Sequence[str]) -> int:
     """Say how many of these accounts, from the first on, are little enough to be taken together."""
     rows = dict.fromkeys(account_ids, 0)
     videos = dict.fromkeys(account_ids, 0)
     for name in _MANY:
-        counted = _counting(name, cell.database.is_sqlite)
-        for account_id, count in session.connection().execute(counted, _given(cell, account_ids)):
+        mine = Model.metadata.tables[name].c.account_id
+        counted = select(mine, func.count()).where(among(session, mine, account_ids)).group_by(mine)
+        for account_id, count in session.execute(counted):
             rows[account_id] += count
             if name == "videos":
                 videos[account_id] = count
@@ -98,34 +97,11 @@ def first_few(cell: Cell, session: ReadSession, account_ids: Sequence[str]) -> i
     return few
 
 
-def in_portions(items: Iterable[Item], size: int = _VALUES) -> Iterator[list[Item]]:
+def in_portions(items: Iterable[Item], size: int = AT_ONCE) -> Iterator[list[Item]]:
     """Yield `items` in lists of at most so many."""
     every = list(items)
     for first in range(0, len(every), size):
         yield every[first : first + size]
-
-
-# A list is given as one value: taken apart into hundreds, it would cost more than what is asked.
-def _among(column: Any, on_sqlite: bool) -> Any:
-    if on_sqlite:
-        return column.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
-    return column == func.any(bindparam("ids", type_=ARRAY(String)))
-
-
-def _given(cell: Cell, ids: Sequence[str]) -> dict[str, Any]:
-    return {"ids": msgspec.json.encode(ids).decode() if cell.database.is_sqlite else list(ids)}
-
-
-@lru_cache(maxsize=64)
-def _asked(name: str, by: str, on_sqlite: bool) -> Select[Any]:
-    table = Model.metadata.tables[name]
-    return select(table).where(_among(table.c[by], on_sqlite)).order_by(*table.primary_key)
-
-
-@lru_cache(maxsize=16)
-def _counting(name: str, on_sqlite: bool) -> Select[Any]:
-    mine = Model.metadata.tables[name].c.account_id
-    return select(mine, func.count()).where(_among(mine, on_sqlite)).group_by(mine)
 
 
 def _rows(
@@ -136,8 +112,8 @@ def _rows(
             for number, event_id, sealed in event_log.of_viewer(cell, session, account_id):
                 yield {"sequence": number, "account_id": account_id, "event_id": event_id, "sealed": sealed}
         return
-    statement = _asked(table.name, "account_id", cell.database.is_sqlite)
-    found = session.connection().execute(statement, _given(cell, account_ids))
+    mine = among(session, table.c.account_id, account_ids)
+    found = session.connection().execute(select(table).where(mine).order_by(*table.primary_key))
     names = tuple(found.keys())
     for row in found:
         yield dict(zip(names, row, strict=True))

@@ -1,9 +1,9 @@
 """A migration can be killed at any point and run again; what was not compared in its home is not erased.
 
-Some hundreds of accounts go at a time. One transaction in the target makes their keys, writes their rows, opens
-them again by the keys as stored, compares, and notes that they are there; when that is durable, one in the
-source looks whether they still are as they were read, and erases them. Killed between the two, they are in both
-cells, and the next run begins with the second.
+Some hundreds of accounts go at a time. One transaction in the target makes their keys, writes their rows,
+opens them again by the keys as stored, compares, and notes that they are there; when that is durable, one in
+the source looks whether they still are as they were read, and erases them. Killed between the two, they are
+in both cells, and the next run begins with the second.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lightwell.agreement import moving as paper
 from lightwell.base.db import Model, WriteSession
+from lightwell.base.many import among
 from lightwell.product.moving import ending, plan
 from lightwell.product.moving.allowed import require_agreed
 from lightwell.product.moving.found import AT_ONCE, Found, find, first_few, in_portions
@@ -60,12 +61,13 @@ class Migration:
     """Moves accounts from `source` to `target`, both open in this process.
 
     Args:
-        source: the cell that the accounts leave; none of its processes runs, and none starts until it is done.
+        source: the cell that they leave; none of its processes runs, and none starts until it is done.
         target: the cell in whose region they are at home.
         region: the region whose people they are; the target's own.
         term: the term of the agreement under which it is done.
         tell: called as it goes on.
         pause_seconds: how long the source's old cell key is kept after it wraps nothing any more.
+        at_once: accounts that go together, at most `AT_ONCE`; fewer of those that have much.
 
     Raises:
         MoveError: the agreement, the regions or the rosters do not allow it.
@@ -79,10 +81,11 @@ class Migration:
         term: str = TERM,
         tell: Callable[[Progress], None] = _silent,
         pause_seconds: float = key_rotation.PAUSE_SECONDS,
+        at_once: int = AT_ONCE,
     ) -> None:
         require_agreed(source, target, region, term)
         self._source, self._target, self._term = source, target, term
-        self._tell, self._pause = tell, pause_seconds
+        self._tell, self._pause, self._at_once = tell, pause_seconds, at_once
         self._move = ""
         self._salt = b""
         self._moving: set[str] = set()
@@ -140,7 +143,7 @@ class Migration:
         mine = MovedRow.move_id == self._move
         with self._target.database.read() as session:
             copied = session.scalars(select(MovedRow.moved_id).where(mine, MovedRow.state == "copied")).all()
-        for some in in_portions(copied, AT_ONCE):
+        for some in in_portions(copied, self._at_once):
             alone.check()
             self._erase(some)
         last = ""
@@ -163,14 +166,12 @@ class Migration:
         with self._target.database.read() as session:
             some = session.scalars(
                 select(MovedRow.moved_id)
-                .where(
-                    MovedRow.move_id == self._move, MovedRow.state == "planned", MovedRow.moved_id > last
-                )
+                .where(MovedRow.move_id == self._move, MovedRow.state == "planned", MovedRow.moved_id > last)
                 .order_by(MovedRow.moved_id)
-                .limit(AT_ONCE)
+                .limit(self._at_once)
             ).all()
         with self._source.database.read() as reading:
-            return list(some[: first_few(self._source, reading, some)])
+            return list(some[: first_few(reading, some)])
 
     def _end(self) -> paper.Certificate:
         self._report("destroying the old keys")
@@ -198,9 +199,7 @@ class Migration:
                 parcels, refused = [], dict.fromkeys(set(wanted) - set(found), "not-there")
                 for one in found.values():
                     try:
-                        parcels.append(
-                            open_found(self._source, reading, one, permits, self._renamed)
-                        )
+                        parcels.append(open_found(self._source, reading, one, permits, self._renamed))
                     except UNREADABLE:
                         refused[one.account_id] = "does-not-open"
                 try:
@@ -281,10 +280,10 @@ class Migration:
         """Erase in the source those accounts that are there as they were copied; plan the others anew."""
         with self._target.database.read() as session:
             asked = select(MovedRow.moved_id, MovedRow.mark, MovedRow.digest).where(
-                MovedRow.move_id == self._move, MovedRow.moved_id.in_(account_ids)
+                MovedRow.move_id == self._move, among(session, MovedRow.moved_id, account_ids)
             )
             noted = {row[0]: (row[1], row[2]) for row in session.execute(asked)}
-            asked_videos = select(VideoRow.video_id).where(VideoRow.account_id.in_(account_ids))
+            asked_videos = select(VideoRow.video_id).where(among(session, VideoRow.account_id, account_ids))
             videos = list(session.scalars(asked_videos))
         with self._source.database.write() as session:
             self._hold_still(session)
@@ -347,7 +346,7 @@ class Migration:
         for whose, state, reason in states:
             alike.setdefault((state, reason), []).append(whose)
         for (state, reason), some in alike.items():
-            mine = (MovedRow.move_id == self._move) & MovedRow.moved_id.in_(some)
+            mine = (MovedRow.move_id == self._move) & among(session, MovedRow.moved_id, some)
             session.execute(update(MovedRow).where(mine).values(state=state, reason=reason))
 
     def _mark_gone(self, session: WriteSession) -> None:

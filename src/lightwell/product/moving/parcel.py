@@ -14,8 +14,9 @@ from sqlalchemy import Table, delete, insert, select
 
 from lightwell.base.clock import minute_s
 from lightwell.base.db import Model, ReadSession, WriteSession
+from lightwell.base.many import among
 from lightwell.ledger.queue import enqueue_many
-from lightwell.product.moving.found import Found, carried_tables, encode, in_portions
+from lightwell.product.moving.found import Found, carried_tables, encode
 from lightwell.product.social import event_log, state
 from lightwell.product.videos import VideoCountRow, VideoRow
 from lightwell.product.videos.sealed_media import CATEGORY
@@ -120,9 +121,7 @@ def open_found(
     for table in carried_tables():
         if table.name in found.tables:
             rows = found.tables[table.name]
-            tables[table.name] = [
-                sealed_rows.open_row(cell, session, permits, table, row) for row in rows
-            ]
+            tables[table.name] = [sealed_rows.open_row(cell, session, permits, table, row) for row in rows]
     for row in tables.get("viewer_events", ()):
         row["sealed"] = _renamed_event(row["sealed"], rename)
     for row in tables.get("viewer_states", ()):
@@ -203,7 +202,7 @@ def is_permitted(cell: Cell) -> bool:
 @lru_cache(maxsize=64)
 def _compared(name: str) -> tuple[str, ...]:
     own = _OWN_TO_A_CELL.get(name, ())
-    return tuple(column for column in Model.metadata.tables[name].c.keys() if column not in own)
+    return tuple(column.name for column in Model.metadata.tables[name].c if column.name not in own)
 
 
 def _sealed(cell: Cell, session: WriteSession, table: Table, parcel: Parcel) -> list[dict[str, Any]]:
@@ -235,9 +234,7 @@ def _publish_anew(session: WriteSession, parcels: Sequence[Parcel]) -> None:
                 commitment = commit("video", row["opening"], publication_digest(VideoRow(**row)))
                 entries.append(VideoPublished(at=minute_s(), commitment=commitment.hex()))
                 views, likes, shares = parcel.counts.get(row["video_id"], (0, 0, 0))
-                counts.append(
-                    {"video_id": row["video_id"], "views": views, "likes": likes, "shares": shares}
-                )
+                counts.append({"video_id": row["video_id"], "views": views, "likes": likes, "shares": shares})
     if entries:
         enqueue_many(session, entries)
         session.connection().execute(insert(Model.metadata.tables["video_counts"]), counts)
@@ -260,17 +257,16 @@ def _put_events(cell: Cell, session: WriteSession, parcels: Sequence[Parcel]) ->
 def _take_over(session: WriteSession, parcels: Sequence[Parcel]) -> None:
     """Remove what the target has of videos as a stranger's, and add its counts to those that come."""
     owners = {row["video_id"]: parcel for parcel in parcels for row in parcel.tables.get("videos", ())}
-    for some in in_portions(owners):
-        for counted in session.scalars(select(VideoCountRow).where(VideoCountRow.video_id.in_(some))):
-            mine = owners[counted.video_id].counts
-            views, likes, shares = mine.get(counted.video_id, (0, 0, 0))
-            mine[counted.video_id] = (
-                views + counted.views,
-                likes + counted.likes,
-                shares + counted.shares,
-            )
-        session.execute(delete(VideoCountRow).where(VideoCountRow.video_id.in_(some)))
-        session.execute(delete(VideoRow).where(VideoRow.video_id.in_(some)))
+    if not owners:
+        return
+    for counted in session.scalars(
+        select(VideoCountRow).where(among(session, VideoCountRow.video_id, owners))
+    ):
+        mine = owners[counted.video_id].counts
+        views, likes, shares = mine.get(counted.video_id, (0, 0, 0))
+        mine[counted.video_id] = (views + counted.views, likes + counted.likes, shares + counted.shares)
+    session.execute(delete(VideoCountRow).where(among(session, VideoCountRow.video_id, owners)))
+    session.execute(delete(VideoRow).where(among(session, VideoRow.video_id, owners)))
     session.expire_all()
 
 

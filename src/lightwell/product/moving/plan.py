@@ -1,4 +1,4 @@
-"""Which accounts a migration moves is written down before the first of them is touched; clashes stay behind."""
+"""Which accounts move is written down before the first of them is touched; those that clash stay behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final
 from sqlalchemy import delete, insert, select, update
 
 from lightwell.base.clock import fresh_id, now_s
-from lightwell.base.db import Model, ReadSession, WriteSession
+from lightwell.base.db import Model, ReadSession
+from lightwell.base.many import among
 from lightwell.product.accounts import AccountRow
 from lightwell.product.moving.found import AT_ONCE, in_portions
 from lightwell.product.moving.models import MovedRow, MoveError, MoveRow, Progress
@@ -58,9 +59,7 @@ def begin(
             session.execute(delete(MoveRow).where(MoveRow.move_id == row.move_id))
         move_id, salt = fresh_id(), secrets.token_bytes(32)
         session.add(
-            MoveRow(
-                move_id=move_id, source=here, target=there, state="planning", salt=salt, began_at=now_s()
-            )
+            MoveRow(move_id=move_id, source=here, target=there, state="planning", salt=salt, began_at=now_s())
         )
     with source.database.write() as session:
         session.execute(delete(MoveRow).where(MoveRow.target == there, MoveRow.state != "done"))
@@ -115,22 +114,24 @@ def clashes(
             reasons.setdefault(by[value], reason)
 
     own = {account_id: account_id for account_id in ids}
-    taken = session.scalars(select(AccountRow.account_id).where(AccountRow.account_id.in_(ids)))
+    taken = session.scalars(select(AccountRow.account_id).where(among(session, AccountRow.account_id, ids)))
     refuse(taken, own, "id-taken")
     handles = {handle: account_id for account_id, handle in accounts.items()}
-    taken = session.scalars(select(AccountRow.handle).where(AccountRow.handle.in_(list(handles))))
+    taken = session.scalars(select(AccountRow.handle).where(among(session, AccountRow.handle, handles)))
     refuse(taken, handles, "handle-taken")
     indexes = {target.vault.blind_index("accounts.email", one): whose for whose, one in emails.items()}
     found = session.scalars(select(AccountRow.email_index).where(AccountRow.email_index.in_(list(indexes))))
     refuse(map(bytes, found), indexes, "email-taken")
-    busy = select(VideoRow.account_id).where(VideoRow.account_id.in_(ids), VideoRow.status == "processing")
-    refuse((one for one in reading.scalars(busy) if one), own, "video-in-processing")
-    rows = reading.execute(select(VideoRow.video_id, VideoRow.account_id).where(VideoRow.account_id.in_(ids)))
+    theirs = among(reading, VideoRow.account_id, ids)
+    rows = reading.execute(
+        select(VideoRow.video_id, VideoRow.account_id, VideoRow.status).where(theirs)
+    ).all()
+    refuse([row[1] for row in rows if row[2] == "processing"], own, "video-in-processing")
     videos = {row[0]: row[1] or "" for row in rows}
-    for some in in_portions(videos):
+    if videos:
         # A copy that came through the gateway gives way; anything else of that name is somebody else's.
         strange = (VideoRow.origin_cell != source.settings.cell) | VideoRow.account_id.is_not(None)
-        asked = select(VideoRow.video_id).where(VideoRow.video_id.in_(some), strange)
+        asked = select(VideoRow.video_id).where(among(session, VideoRow.video_id, videos), strange)
         refuse(session.scalars(asked), videos, "video-taken")
     return reasons
 
@@ -165,7 +166,8 @@ def _reserve(source: Cell, move_id: str, target: str) -> None:
 def _require_known(source: Cell, wanted: list[str]) -> None:
     with source.database.read() as reading:
         for some in in_portions(wanted):
-            known = set(reading.scalars(select(AccountRow.handle).where(AccountRow.handle.in_(some))))
+            asked = select(AccountRow.handle).where(among(reading, AccountRow.handle, some))
+            known = set(reading.scalars(asked))
             unknown = next((handle for handle in some if handle not in known), None)
             if unknown is not None:
                 raise MoveError(f"the source has no account {unknown!r}")
@@ -177,7 +179,7 @@ def _accounts(source: Cell, wanted: list[str] | None) -> Iterator[dict[str, str]
     if wanted is not None:
         for some in in_portions(wanted, AT_ONCE):
             with source.database.read() as reading:
-                rows = reading.execute(asked.where(AccountRow.handle.in_(some))).all()
+                rows = reading.execute(asked.where(among(reading, AccountRow.handle, some))).all()
             yield {row[0]: row[1] for row in rows}
         return
     last = ""
@@ -199,11 +201,12 @@ def _emails(source: Cell, reading: ReadSession, ids: list[str]) -> tuple[dict[st
     with suppress(VaultError):
         source.vault.open_keys(reading, ids)
     emails, broken = {}, {}
-    asked = select(table.c.account_id, table.c.email).where(table.c.account_id.in_(ids))
-    for row in reading.connection().execute(asked).mappings():
+    asked = select(table.c.account_id, table.c.email).where(among(reading, table.c.account_id, ids))
+    for account_id, sealed in reading.connection().execute(asked):
+        row = {"account_id": account_id, "email": sealed}
         try:
             opened = sealed_rows.open_value(source, reading, permits[category], table, row, "email")
-            emails[row["account_id"]] = (opened or b"").decode()
+            emails[account_id] = (opened or b"").decode()
         except UNREADABLE:
-            broken[row["account_id"]] = "does-not-open"
+            broken[account_id] = "does-not-open"
     return emails, broken
