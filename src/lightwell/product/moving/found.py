@@ -19,7 +19,7 @@ from lightwell.residency.cell import Cell
 
 # Sessions end with the move, marks are made anew, and of an unfinished upload nothing is carried.
 LEFT: Final = frozenset(("sessions", "guarded_values", "uploads"))
-AT_ONCE: Final = 500
+AT_ONCE: Final = 2000
 """Accounts that are taken together, unless they have much: it bounds memory, and how long a lock is held."""
 _MOST_ROWS: Final = 20_000
 _MOST_VIDEOS: Final = 50

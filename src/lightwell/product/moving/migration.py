@@ -1,6 +1,6 @@
 """A migration can be killed at any point and run again; what was not compared in its home is not erased.
 
-Some hundreds of accounts go at a time. One transaction in the target makes their keys, writes their rows,
+Many accounts go at a time. One transaction in the target makes their keys, writes their rows,
 opens them again by the keys as stored, compares, and notes that they are there; when that is durable, one in
 the source looks whether they still are as they were read, and erases them. Killed between the two, they are
 in both cells, and the next run begins with the second.
@@ -34,6 +34,7 @@ from lightwell.product.moving.parcel import (
     put_files,
     put_rows,
 )
+from lightwell.product.moving.room import roomy
 from lightwell.product.rights.deletion import forget_accounts, remove_files
 from lightwell.product.videos import VideoRow
 from lightwell.residency import key_rotation, key_uses, presence, sealed_rows
@@ -105,7 +106,7 @@ class Migration:
             NotAloneError: processes of the source run.
         """
         try:
-            with presence.alone(self._source) as alone:
+            with presence.alone(self._source) as alone, roomy(self._source.database, self._target.database):
                 self._move, self._salt = plan.begin(self._source, self._target, handles, self._tell)
                 self._take_stock()
                 self._move_all(alone)
