@@ -297,7 +297,8 @@ def test_a_migration_killed_at_random_steps_loses_nothing_and_doubles_nothing(
         # Each run dies at another step, the last one at none.
         steps.taken, steps.last = 0, chance.randint(1, MOST_STEPS) if deaths < 12 else 0
         try:
-            Migration(dying[0], dying[1], "us", pause_seconds=0, at_once=1).run()
+            migration = Migration(dying[0], dying[1], "us", pause_seconds=0, at_once=1)
+            made = migration.run()
             break
         except Death:
             deaths += 1
@@ -306,6 +307,8 @@ def test_a_migration_killed_at_random_steps_loses_nothing_and_doubles_nothing(
     steps.last = 0
     assert deaths >= 3, f"seed {seed}"
     _arrived(source, target)
+    assert moving.read(migration.note(), target.roster) == made, f"seed {seed}"
+    assert (made.accounts, made.refused, made.tables["viewer_events"]) == (3, 0, 2), f"seed {seed}"
     for cell in (source, target):
         sequence(cell)
         kinds = [type(entries.decode(data)).__name__ for data in all_entries(cell.settings, cell.database)]
@@ -577,6 +580,10 @@ def test_the_command_moves_refuses_and_verifies(pair: tuple[Cell, Cell], tmp_pat
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["accounts"], told["refused"]) == (3, [])
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    shown = [line for line in lines if "accounts_per_second" in line]
+    assert [line["doing"] for line in shown][-1] == "clearing the old pages"
+    assert all((line["moved"], line["planned"]) == (3, 3) for line in shown)
     roster = tmp_path / "roster.toml"
     roster.write_text(dump_roster(target.roster), "utf-8")
     checked = run(app, ["migrate", "verify", str(file), "--roster", str(roster), "--json"])

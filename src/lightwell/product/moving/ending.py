@@ -116,6 +116,10 @@ def certify(source: Cell, target: Cell, move_id: str, term: str, versions: list[
             ),
         ],
     )
+    fact = entries.decode(erased.encode())
+    if isinstance(fact, entries.MigrationErased):
+        # Killed after it was said: the certificate says the same, whatever was rotated since.
+        versions = fact.key_versions
     certificate = paper.Certificate(
         format=paper.FORMAT,
         source=here,
