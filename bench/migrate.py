@@ -19,11 +19,12 @@ from lightwell.base.db import Model
 from lightwell.product.accounts import AccountRow
 from lightwell.product.moving import Migration
 from lightwell.product.moving import Progress as Stand
+from lightwell.product.moving.found import AT_ONCE
 from lightwell.residency import tripwires
 from lightwell.residency.cell import Cell
 
 ACCOUNTS = int(os.environ.get("LIGHTWELL_BENCH_ACCOUNTS", "10000"))
-_AT_ONCE = 500
+_FILLED_AT_ONCE = 500
 _TABLES = ("accounts", "account_keys", "guarded_values")
 _HASH = b"$argon2id$v=19$m=19456,t=2,p=1$" + b"A" * 66
 
@@ -31,8 +32,8 @@ _HASH = b"$argon2id$v=19$m=19456,t=2,p=1$" + b"A" * 66
 def _fill(cell: Cell, count: int) -> None:
     """Insert accounts with every protected field, as signing up does but for the hashing."""
     table = Model.metadata.tables[AccountRow.__tablename__]
-    for first in range(0, count, _AT_ONCE):
-        ids = [secrets.token_hex(8) for _ in range(min(_AT_ONCE, count - first))]
+    for first in range(0, count, _FILLED_AT_ONCE):
+        ids = [secrets.token_hex(8) for _ in range(min(_FILLED_AT_ONCE, count - first))]
         with cell.database.write() as session:
             cell.vault.new_account_keys(session, ids)
             rows: list[dict[str, Any]] = []
@@ -82,10 +83,12 @@ def _floor(source: Path, target: Path) -> float:
     for name in ("main", "source"):
         connection.execute(f"PRAGMA {name}.journal_mode=WAL")
         connection.execute(f"PRAGMA {name}.synchronous=FULL")
+        connection.execute(f"PRAGMA {name}.cache_size=-131072")
+    connection.execute("PRAGMA wal_autocheckpoint=131072")
     ids = [row[0] for row in connection.execute("SELECT account_id FROM source.accounts ORDER BY 1")]
     began = time.perf_counter()
-    for first in range(0, len(ids), _AT_ONCE):
-        some = ids[first : first + _AT_ONCE]
+    for first in range(0, len(ids), AT_ONCE):
+        some = ids[first : first + AT_ONCE]
         among = f"WHERE account_id BETWEEN '{some[0]}' AND '{some[-1]}'"
         for steps in (
             [f"INSERT INTO main.{name} SELECT * FROM source.{name} {among}" for name in _TABLES],

@@ -9,10 +9,12 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from lightwell.base.db import Model, ReadSession
-from lightwell.base.labels import BlindIndex, Label, Sealed
+from lightwell.base.labels import BlindIndex, Label, Sealed, declare_cache
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit
 from lightwell.residency.keys_models import AccountKey
+
+declare_cache("residency.sealed_rows", "names of tables and columns", "system.operations", "interop")
 
 # A seal is bound to the name of its row: that of the primary key, but for these.
 _NAMED_BY: Final = {"slate_records": "commitment", "viewer_events": "event_id"}

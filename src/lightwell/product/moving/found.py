@@ -11,11 +11,14 @@ import msgspec
 from sqlalchemy import Table, func, select
 
 from lightwell.base.db import Model, ReadSession
+from lightwell.base.labels import declare_cache
 from lightwell.base.many import among
 from lightwell.product.social import event_log
 from lightwell.product.videos import VideoCountRow
 from lightwell.residency import sealed_rows
 from lightwell.residency.cell import Cell
+
+declare_cache("product.moving.found", "names of tables", "system.operations", "interop")
 
 # Sessions end with the move, marks are made anew, and of an unfinished upload nothing is carried.
 LEFT: Final = frozenset(("sessions", "guarded_values", "uploads"))

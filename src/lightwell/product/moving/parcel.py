@@ -14,6 +14,7 @@ from sqlalchemy import Table, delete, insert, select
 
 from lightwell.base.clock import minute_s
 from lightwell.base.db import Model, ReadSession, WriteSession
+from lightwell.base.labels import declare_cache
 from lightwell.base.many import among
 from lightwell.ledger.queue import enqueue_many
 from lightwell.product.moving.found import Found, carried_tables, encode
@@ -27,6 +28,8 @@ from lightwell.residency.decide import Permit, Principal, Refused, Resource
 from lightwell.residency.keys import KeyDestroyedError, SealError, VaultError
 from lightwell.wire.commitment import OPENING_SIZE, commit
 from lightwell.wire.entries import VideoPublished
+
+declare_cache("product.moving.parcel", "names of tables and columns", "system.operations", "interop")
 
 Rename = Callable[[str], str]
 """What a creator (`cell:handle`) is called in the target."""

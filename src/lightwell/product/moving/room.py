@@ -9,12 +9,12 @@ from sqlalchemy import event
 from lightwell.base.db import Database
 
 # What a portion touches lies scattered over every index: with less room, pages are written again and again.
-_ROOM: Final = ("cache_size=-131072", "wal_autocheckpoint=16384")
+_ROOM: Final = ("cache_size=-131072", "wal_autocheckpoint=131072")
 
 
 @contextmanager
 def roomy(*databases: Database) -> Iterator[None]:
-    """Let connections keep 128 MB of pages, and move 64 MB of them at a time out of the log.
+    """Let connections keep 128 MB of pages, and 512 MB of the log before pages leave it.
 
     Durability stays as it is: a commit still waits for the disk.
     """
