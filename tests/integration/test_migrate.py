@@ -255,8 +255,7 @@ def test_the_command_moves_refuses_and_verifies(pair: tuple[Cell, Cell], tmp_pat
     assert (told["accounts"], told["refused"]) == (3, [])
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     shown = [line for line in lines if "accounts_per_second" in line]
-    assert [line["doing"] for line in shown][-1] == "clearing the old pages"
-    assert all((line["moved"], line["planned"]) == (3, 3) for line in shown)
+    assert shown[-1].items() >= {"doing": "clearing the old pages", "moved": 3, "planned": 3}.items()
     roster = tmp_path / "roster.toml"
     roster.write_text(dump_roster(target.roster), "utf-8")
     checked = run(app, ["migrate", "verify", str(file), "--roster", str(roster), "--json"])

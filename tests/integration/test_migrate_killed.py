@@ -152,6 +152,14 @@ def test_a_migration_that_is_killed_goes_on_and_loses_nothing(pair: tuple[Cell, 
         cell.close()
 
 
+def test_one_that_was_killed_when_all_was_done_but_told_tells_it_again(pair: tuple[Cell, Cell]) -> None:
+    _, made = move(pair)
+    again, told = move(pair)
+    assert told == made
+    assert moving.read(again.note(), pair[1].roster) == made
+    presence.require_free(pair[0])
+
+
 def test_a_migration_killed_at_random_steps_loses_nothing_and_doubles_nothing(
     pair_from_each: tuple[Cell, Cell],
 ) -> None:

@@ -97,6 +97,8 @@ class Migration:
     def run(self, handles: Iterable[str] | None = None) -> paper.Certificate:
         """Begin, or go on with what was begun; return the certificate, which `note` has signed.
 
+        When nobody is left to be moved, it is that of the last migration between the two.
+
         Args:
             handles: which accounts, by handle, or None for all that the source holds. A migration that was
                 begun goes on with those it began with.
@@ -179,6 +181,11 @@ class Migration:
         if not self._count["gone"]:
             refused = self.refused()
             plan.forget(self._source, self._target, self._move)
+            last = None if refused else plan.last_done(self._source, self._target)
+            if last is not None:
+                # Killed when all was done but told: what there is to tell is the certificate.
+                self._move = last.move_id
+                return paper.read(last.certificate, self._target.roster)
             why = f"; {refused[0][0]}: {refused[0][1]}" if refused else ""
             raise MoveError(f"no account could be moved{why}")
         versions = ending.destroy_old_keys(self._source, self._move, self._pause)

@@ -146,6 +146,14 @@ def forget(source: Cell, target: Cell, move_id: str) -> None:
         presence.release(session, WORK)
 
 
+def last_done(source: Cell, target: Cell) -> MoveRow | None:
+    """Return the last migration between the two cells that came to its end."""
+    mine = (MoveRow.source == source.settings.cell) & (MoveRow.target == target.settings.cell)
+    with target.database.read() as session:
+        done = select(MoveRow).where(mine, MoveRow.state == "done").order_by(MoveRow.began_at.desc())
+        return session.scalar(done.limit(1))
+
+
 def _reserve(source: Cell, move_id: str, target: str) -> None:
     with source.database.write() as session:
         presence.reserve(session, WORK)
