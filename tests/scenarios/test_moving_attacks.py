@@ -9,6 +9,7 @@ import pytest
 from litestar.testing import TestClient
 from sqlalchemy import select
 
+from lightwell.agreement.load import parse
 from lightwell.apps.web import build_app
 from lightwell.base.settings import load
 from lightwell.product.accounts import AccountRow
@@ -16,11 +17,12 @@ from lightwell.product.rights import erase_again
 from lightwell.product.rights.deletion import erase_returned
 from lightwell.residency import key_rotation
 from lightwell.residency.cell import Cell, CellError
+from lightwell.residency.decide import Decider, Principal, Refused, Resource
 from lightwell.residency.keys import KeyVault, VaultError
 from lightwell.residency.keys_models import AccountKey
 from lightwell.wire import entries
 from tests.factories.catalogue import sequence
-from tests.factories.cells import found_cell
+from tests.factories.cells import AGREEMENTS, found_cell
 from tests.factories.ledger import all_entries
 from tests.factories.people import PASSWORD, sign_up
 
@@ -144,3 +146,21 @@ def test_a_dump_restored_elsewhere_opens_nothing_without_the_cells_keys(
         with pytest.raises(VaultError):
             vault.hold(row.account_id, row.generation, row.wrapped)
     original.close()
+
+
+@pytest.mark.parametrize("file", sorted(AGREEMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_agreement_lets_the_migration_move_accounts_and_nothing_else_do_so(file: Path) -> None:
+    decider = Decider(parse(file.read_text("utf-8")))
+    email = Resource(category="user.contact.email", residency="protected")
+    moving = Principal(kind="process", id="migration", role="migration")
+    decider.decide(moving, "move", email, "migration")
+    attempts = [
+        (Principal(kind="process", id="trainer", role="trainer"), "move", "migration"),
+        (Principal(kind="staff", id="a" * 16, role="migration", vetted=True), "move", "migration"),
+        (moving, "move", "training"),
+        (moving, "train", "training"),
+        (moving, "cross", "migration"),
+    ]
+    for who, action, purpose in attempts:
+        with pytest.raises(Refused):
+            decider.decide(who, action, email, purpose)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from lightwell.product.moving import Progress as Stand
     from lightwell.residency.cell import Cell
 
+_TOLD_SECONDS: Final = 1.0
 app = typer.Typer(help="Move accounts into their home cell, and check certificates of it.")
 
 
@@ -41,8 +44,9 @@ def move(
 ) -> None:
     """Move accounts from one cell to another, erase them in the first, and write a certificate.
 
-    Kill it at any point and run it again. Stop the source's processes first, or its people see their
-    accounts leave while they use them. JSON: migration, accounts, refused (handle, reason), certificate.
+    Stop the processes of the cell that is left first: it is refused while they run, and they do not start
+    until it is done. Kill it at any point and run it again. Where no terminal is, how far it is comes as a
+    line of JSON a second on standard error. JSON: migration, accounts, refused (handle, reason), certificate.
     """
     if context.invoked_subcommand is not None:
         return
@@ -132,27 +136,53 @@ def _open(folder: Path) -> Cell:
 
 
 class _Bar:
-    """A bar on standard error, where somebody looks at it."""
+    """How far it is, on standard error: a bar where somebody looks at it, else a line of JSON a second."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
+        self._is_shown = sys.stderr.isatty()
+        self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            disable=not Console(stderr=True).is_terminal,
+            disable=not self._is_shown,
         )
-        self._task = self._progress.add_task("looking", total=None)
+        self._task = self._bar.add_task("looking", total=None, rate="")
+        self._first: tuple[float, int] | None = None
+        self._told_at = time.monotonic()
+        self._doing = ""
 
     def __enter__(self) -> _Bar:
-        self._progress.__enter__()
+        self._bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.__exit__(None, None, None)
+        self._bar.__exit__(None, None, None)
 
     def show(self, stand: Stand) -> None:
-        """Show how far the migration is."""
-        total = (stand.planned - stand.refused) or None
-        self._progress.update(self._task, description=stand.doing, total=total, completed=stand.moved)
+        """Show how far the migration is, how fast it goes, and how long it will still take."""
+        total, now = stand.planned - stand.refused, time.monotonic()
+        # What earlier runs have moved says nothing about how fast this one is.
+        if self._first is None and stand.doing == "moving":
+            self._first = (now, stand.moved)
+        since, before = self._first or (now, stand.moved)
+        rate = (stand.moved - before) / (now - since) if now > since else 0.0
+        if self._is_shown:
+            told = f"{rate:,.0f}/s" if rate else ""
+            self._bar.update(
+                self._task, description=stand.doing, total=total or None, completed=stand.moved, rate=told
+            )
+        elif now - self._told_at >= _TOLD_SECONDS or (self._doing != stand.doing and stand.moved):
+            self._told_at, self._doing = now, stand.doing
+            line = {
+                "doing": stand.doing,
+                "moved": stand.moved,
+                "refused": stand.refused,
+                "planned": stand.planned,
+                "accounts_per_second": round(rate, 1),
+                "seconds_left": round((total - stand.moved) / rate) if rate else None,
+            }
+            sys.stderr.write(json.dumps(line) + "\n")
+            sys.stderr.flush()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lightwell.base.telemetry import guard_process
-from lightwell.residency import amendments
+from lightwell.residency import amendments, presence
 from lightwell.residency.cell import GATEWAY, Cell, CellError
 from lightwell.residency.labels import disagreements
 
@@ -17,12 +17,14 @@ def open_cell(folder: Path, process: str) -> Cell:
 
     Raises:
         CellError: the folder is not a cell's, contradicts itself or what it adopted, or a stored
-            field has a weaker class than the agreement gives its category.
+            field has a weaker class than the agreement gives its category; or accounts are moving out of it.
     """
     guard_process()
     cell = Cell.open(folder, process=process)
+    presence.show(cell.settings.folder)
     # The gateway starts no program at all; others start those that they confine themselves.
     cell.doors.install(programs=() if process == GATEWAY else None)
+    presence.require_free(cell)
     amendments.settle(cell)
     weaker = disagreements(cell.agreement)
     if weaker:

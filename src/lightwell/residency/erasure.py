@@ -5,14 +5,17 @@ touched here: it is not protected, and the product decides about it.
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Column, Table, delete, func, select, update
+from sqlalchemy import Column, Table, bindparam, delete, func, select, update
 
 from lightwell.base.db import Model, WriteSession
 from lightwell.base.labels import BlindIndex, Label
+from lightwell.base.many import among
 from lightwell.residency.cell import Cell
+from lightwell.residency.sealed_rows import account_tables
 
 _INDEX_BYTES: Final = 32
 
@@ -35,23 +38,34 @@ def erase(cell: Cell, session: WriteSession, account_id: str) -> Erased:
         session: the open transaction; nothing is gone before it commits.
         account_id: whose. An account without a key is erased like any other, so it may be done twice.
     """
+    return erase_all(cell, session, (account_id,))
+
+
+def erase_all(cell: Cell, session: WriteSession, account_ids: Sequence[str]) -> Erased:
+    """Erase many accounts as `erase` does one, each table asked once for all of them."""
     deleted: dict[str, int] = {}
     emptied: dict[str, int] = {}
-    cell.vault.destroy(session, account_id)
-    for table in reversed(Model.metadata.sorted_tables):
+    cell.vault.destroy(session, *account_ids)
+    for table in reversed(account_tables()):
         protected = [column for column in table.columns if _label(column).residency == "protected"]
-        mine = table.c.get("account_id")
-        if mine is None or not protected:
+        if not protected:
             continue
-        count = session.scalar(select(func.count()).select_from(table).where(mine == account_id)) or 0
+        mine = among(session, table.c.account_id, account_ids)
+        count = session.scalar(select(func.count()).select_from(table).where(mine)) or 0
         if count == 0:
             continue
         if _must_stay(table, protected):
-            values = {column.name: _nothing(column) for column in protected}
-            session.execute(update(table).where(mine == account_id).values(values))
             emptied[table.name] = count
+            rows = [
+                {"whose": one} | {f"no_{column.name}": _nothing(column) for column in protected}
+                for one in account_ids
+            ]
+            nothing: dict[str, Any] = {column.name: bindparam(f"no_{column.name}") for column in protected}
+            session.connection().execute(
+                update(table).where(table.c.account_id == bindparam("whose")).values(nothing), rows
+            )
         else:
-            session.execute(delete(table).where(mine == account_id))
+            session.execute(delete(table).where(mine))
             deleted[table.name] = count
     return Erased(deleted, emptied)
 

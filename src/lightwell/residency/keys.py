@@ -5,7 +5,7 @@ import threading
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self, get_args
 
@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from lightwell.agreement.access_terms import ProcessAction
 from lightwell.base.clock import now_ms
 from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.many import among
 from lightwell.residency.decide import Permit, Refused
 from lightwell.residency.key_cache import CACHE_SECONDS, KeyCache
 from lightwell.residency.key_file import FileRootKeys
@@ -134,8 +135,7 @@ class KeyVault:
         """Make the data keys of new accounts; as `new_account_key`, for at most `CACHE_ACCOUNTS` at once."""
         version = current_version(session)
         rows = []
-        for account_id in account_ids:
-            key = _fresh_key()
+        for account_id, key in zip(account_ids, _fresh_keys(len(account_ids)), strict=True):
             wrapped = self._wrap(account_id, 0, version, key)
             self._cache.keep(account_id, AESGCM(key), 0)
             wipe(key)
@@ -253,14 +253,15 @@ class KeyVault:
         """
         return self.root.mac(name, fold(value).encode())
 
-    def destroy(self, session: WriteSession, account_id: str) -> None:
-        """Destroy the account's key; nothing sealed for the account can be opened afterwards.
+    def destroy(self, session: WriteSession, *account_ids: str) -> None:
+        """Destroy the keys of accounts; nothing sealed for them can be opened afterwards.
 
         Other processes may hold the key in memory for `CACHE_SECONDS` more. `erasure.erase` also removes
         what was found by it.
         """
-        session.execute(delete(AccountKey).where(AccountKey.account_id == account_id))
-        self._cache.drop(account_id)
+        session.execute(delete(AccountKey).where(among(session, AccountKey.account_id, account_ids)))
+        for account_id in account_ids:
+            self._cache.drop(account_id)
 
     def forget(self) -> None:
         """Drop every account key and every derived key held in memory."""
@@ -341,13 +342,14 @@ def _fault(permit: Permit, account_id: str, category: str) -> str:
     return ""
 
 
-def _fresh_key() -> bytearray:
+def _fresh_keys(count: int) -> Iterator[bytearray]:
     # Read straight into memory that can be overwritten; os.urandom would leave a copy behind.
-    key = bytearray(_KEY_BYTES)
     with open("/dev/urandom", "rb", buffering=0) as source:
-        if source.readinto(key) != _KEY_BYTES:
-            raise OSError("the system gives no random bytes")
-    return key
+        for _ in range(count):
+            key = bytearray(_KEY_BYTES)
+            if source.readinto(key) != _KEY_BYTES:
+                raise OSError("the system gives no random bytes")
+            yield key
 
 
 def fold(value: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Table
 
 from lightwell.base.db import Model, ReadSession
-from lightwell.base.labels import BlindIndex, Label, Sealed
+from lightwell.base.labels import BlindIndex, Label, Sealed, declare_cache
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit
 from lightwell.residency.keys_models import AccountKey
+
+declare_cache("residency.sealed_rows", "names of tables and columns", "system.operations", "interop")
 
 # A seal is bound to the name of its row: that of the primary key, but for these.
 _NAMED_BY: Final = {"slate_records": "commitment", "viewer_events": "event_id"}
@@ -19,13 +22,22 @@ _NAMED_BY: Final = {"slate_records": "commitment", "viewer_events": "event_id"}
 
 def account_tables() -> list[Table]:
     """Return every table with a column `account_id`, parents first; not that of the keys themselves."""
+    return list(_account_tables(tuple(Model.metadata.tables)))
+
+
+@lru_cache(maxsize=4)
+def _account_tables(_known: tuple[str, ...]) -> tuple[Table, ...]:
+    # Putting tables in order takes milliseconds; it is done again when a further model is imported.
     tables = Model.metadata.sorted_tables
-    return [table for table in tables if "account_id" in table.c and table.name != AccountKey.__tablename__]
+    return tuple(
+        table for table in tables if "account_id" in table.c and table.name != AccountKey.__tablename__
+    )
 
 
-def sealed_columns(table: Table) -> list[str]:
+@lru_cache(maxsize=256)
+def sealed_columns(table: Table) -> tuple[str, ...]:
     """Return the columns of a table whose values the vault has sealed."""
-    return [column.name for column in table.columns if isinstance(column.type, Sealed)]
+    return tuple(column.name for column in table.columns if isinstance(column.type, Sealed))
 
 
 def blind_columns(table: Table) -> list[str]:
@@ -80,9 +92,34 @@ def open_value(
     return cell.vault.unseal(permit, session, owner, table.name, column, row_name(table, row), bytes(sealed))
 
 
-def seal_value(
-    cell: Cell, session: ReadSession, table: Table, row: Mapping[str, Any], column: str, plain: bytes
-) -> bytes:
-    """Seal a value for its place in a row of this cell; arguments and errors as `KeyVault.seal`."""
-    owner = str(row["account_id"])
-    return cell.vault.seal(session, owner, table.name, column, row_name(table, row), plain)
+def open_row(
+    cell: Cell, session: ReadSession, permits: Mapping[str, Permit], table: Table, row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a row with every sealed value opened; arguments and errors as `open_value`.
+
+    Args:
+        permits: by the category of the column, each for the account of the row or for the whole cell.
+    """
+    opened = dict(row)
+    owner, name, vault = str(row["account_id"]), row_name(table, row), cell.vault
+    for column, category in _sealed_as(table):
+        if (sealed := row[column]) is not None:
+            permit = permits[category]
+            opened[column] = vault.unseal(permit, session, owner, table.name, column, name, bytes(sealed))
+    return opened
+
+
+def seal_row(cell: Cell, session: ReadSession, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `open_row` opened, sealed for its place in this cell; errors as `KeyVault.seal`."""
+    sealed = dict(row)
+    owner, name, vault = str(row["account_id"]), row_name(table, row), cell.vault
+    for column, _ in _sealed_as(table):
+        if (plain := row[column]) is not None:
+            sealed[column] = vault.seal(session, owner, table.name, column, name, plain)
+    return sealed
+
+
+@lru_cache(maxsize=256)
+def _sealed_as(table: Table) -> tuple[tuple[str, str], ...]:
+    """Return the sealed columns of a table, each with its category."""
+    return tuple((column, label_in(table, column).category) for column in sealed_columns(table))

@@ -3,14 +3,13 @@
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lightwell.base.clock import now_ms
 from lightwell.base.db import ReadSession, WriteSession
@@ -36,6 +35,7 @@ FRESH_SECONDS: Final = 0.25
 _ALL_SECONDS: Final = 600.0
 _OVERLAP_MS: Final = 10_000
 _INDEX: Final = "tripwires"
+_GUARD: Final = f"INSERT INTO {GuardedValue.__tablename__} (value_index, account_id, guarded_at) VALUES "  # noqa: S608
 _MAX_FIELDS: Final = 24
 
 _CHUNK: Final = re.compile(r"[^\W_]+")
@@ -88,13 +88,23 @@ def guard(session: WriteSession, vault: KeyVault, account_id: str, values: Itera
     Returns:
         How many values are guarded now, a phone number's forms each counted.
     """
+    return guard_all(session, vault, {account_id: values})
+
+
+def guard_all(session: WriteSession, vault: KeyVault, values: Mapping[str, Iterable[str]]) -> int:
+    """Guard the values of many accounts, by account, in one statement; otherwise as `guard`."""
     kept = _of(vault)
-    marks = {kept.marks.mark(form) for value in values for form in _forms(value)}
-    rows = [{"value_index": _pack(mark), "account_id": account_id, "guarded_at": now_ms()} for mark in marks]
+    now = now_ms()
+    rows = [
+        (_pack(kept.marks.mark(form)), account_id, now)
+        for account_id, some in values.items()
+        for form in {form for value in some for form in _forms(value)}
+    ]
     if rows:
-        on_sqlite = session.get_bind().dialect.name == "sqlite"
-        insert = (sqlite if on_sqlite else postgresql).insert(GuardedValue)
-        session.execute(insert.on_conflict_do_nothing(), rows)
+        # Given to the driver as they are: half a dozen rows an account, and nothing in them to translate.
+        connection = session.connection()
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        connection.exec_driver_sql(f"{_GUARD}({mark}, {mark}, {mark}) ON CONFLICT DO NOTHING", rows)
         kept.read_at = float("-inf")
     return len(rows)
 

@@ -1,5 +1,6 @@
 """How far a migration has come, in both cells; which accounts it is about is forgotten when it has ended."""
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -9,10 +10,23 @@ from lightwell.base.labels import label
 _INNER = label("system.operations", "interop")
 
 
+class MoveError(ValueError):
+    """The agreement does not allow the migration, or it came to a halt; the message is one line."""
+
+
+class Progress(Struct, frozen=True):
+    """How far it is: accounts that are wholly moved, refused, and all of the plan; and what is being done."""
+
+    moved: int
+    refused: int
+    planned: int
+    doing: str
+
+
 class MoveRow(Model):
     """One migration, in the cell that accounts leave and in the one they come to.
 
-    `state` is `planning`, `moving`, `moved` or `done`; in the source it is `moving` or `done`. `key_version`
+    `state` is `planning`, `moving` or `done`; in the source it is `moving` or `done`. `key_version`
     is that of the source's cell key when it began. `certificate` is written last.
     """
 
@@ -33,7 +47,8 @@ class MoveRow(Model):
 class MovedRow(Model):
     """One account of a migration that is under way, in the cell it comes to.
 
-    `state` is `planned`, `copied`, `verified`, `gone` (from the source) or `refused`, with the reason.
+    `state` is `planned`, `copied` (compared and durable), `gone` (from the source) or `refused`, with the
+    reason.
     """
 
     __tablename__ = "moved_accounts"
@@ -47,5 +62,7 @@ class MovedRow(Model):
     reason: Mapped[str] = mapped_column(String(40), default="", info=_INNER)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), default=b"", info=_INNER)
     """Salted, of the account's plaintext."""
+    mark: Mapped[bytes] = mapped_column(LargeBinary(32), default=b"", info=_INNER)
+    """Of the account as it lay in the source when it was copied."""
     counted: Mapped[str] = mapped_column(Text, default="{}", info=_INNER)
     """Rows by table, objects and their bytes, as JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from lightwell.base.clock import minute_s
 from lightwell.base.db import WriteSession
 from lightwell.base.errors import Problem
+from lightwell.base.many import among
 from lightwell.ledger.queue import enqueue
 from lightwell.product.accounts import Account, AccountRow
 from lightwell.product.rights.passwords import require_password
@@ -120,16 +121,26 @@ def erase_returned(cell: Cell, commitments: Iterable[str]) -> list[str]:
 
 def forget_account(cell: Cell, session: WriteSession, account_id: str) -> tuple[list[str], list[str]]:
     """Erase all rows of an account, in the caller's transaction; return the ids of its videos and uploads."""
-    rows = session.scalars(select(VideoRow).where(VideoRow.account_id == account_id).with_for_update()).all()
+    return forget_accounts(cell, session, (account_id,))
+
+
+def forget_accounts(
+    cell: Cell, session: WriteSession, account_ids: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Erase many accounts as `forget_account` does one, each table asked once."""
+    mine = among(session, VideoRow.account_id, account_ids)
+    rows = session.scalars(select(VideoRow).where(mine).with_for_update()).all()
     videos = [row.video_id for row in rows]
     for row in rows:
         withdraw(session, row)
-    uploads = list(session.scalars(select(UploadRow.upload_id).where(UploadRow.account_id == account_id)))
-    session.execute(delete(UploadPartRow).where(UploadPartRow.upload_id.in_(uploads)))
-    session.execute(delete(UploadRow).where(UploadRow.account_id == account_id))
+    theirs = among(session, UploadRow.account_id, account_ids)
+    uploads = list(session.scalars(select(UploadRow.upload_id).where(theirs)))
+    session.execute(delete(UploadPartRow).where(among(session, UploadPartRow.upload_id, uploads)))
+    session.execute(delete(UploadRow).where(theirs))
     session.flush()
-    erasure.erase(cell, session, account_id)
-    session.execute(delete(AccountRow).where(AccountRow.account_id == account_id))
+    # What hangs on the account goes with it; the rest, which `erase_all` finds by its labels, after it.
+    session.execute(delete(AccountRow).where(among(session, AccountRow.account_id, account_ids)))
+    erasure.erase_all(cell, session, account_ids)
     return videos, uploads
 
 
