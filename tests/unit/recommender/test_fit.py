@@ -110,6 +110,24 @@ class TestGraph:
         np.fill_diagonal(wanted, 0)
         np.testing.assert_allclose(regress(root.T @ root, 50.0), wanted, atol=1e-9)
 
+    def test_dropout_gives_what_learning_from_many_draws_gives(self) -> None:
+        viewer, video, strength = evidence()
+        table = np.zeros((80, VIDEOS))
+        table[viewer, video] = strength
+        draws, kept = 2_000, np.random.default_rng(3)
+        drawn, asked = np.zeros((VIDEOS, VIDEOS)), np.zeros((VIDEOS, VIDEOS))
+        for _ in range(draws):
+            left = table * (kept.random(table.shape) < 0.75)
+            drawn += left.T @ left / draws
+            asked += left.T @ table / draws
+        found = regress(table.T @ table, 50.0, 25) / 0.75
+        for one in range(VIDEOS):
+            others = np.flatnonzero(np.arange(VIDEOS) != one)
+            system = drawn[np.ix_(others, others)] + 50 * 0.75**2 * np.eye(others.size)
+            wanted = np.linalg.solve(system, asked[others, one])
+            np.testing.assert_allclose(found[others, one], wanted, atol=0.02)
+        assert np.abs(found - regress(table.T @ table, 50.0) / 0.75).max() > 0.05
+
     def test_the_largest_weight_is_127_and_signs_stay(self) -> None:
         graph = to_graph(np.array([[0.0, 0.5, -0.25], [0.001, 0.0, 0.1], [0.0, 0.0, 0.0]]), most=2)
         assert graph.starts.tolist() == [0, 2, 3, 3]

@@ -37,7 +37,7 @@ def shared_evidence(viewer: Ints, video: Ints, evidence: Ints, videos: int) -> F
     return shared.reshape(videos, videos)
 
 
-def regress(shared: Floats, ridge: float) -> Floats:
+def regress(shared: Floats, ridge: float, dropout: int = 0) -> Floats:
     """Weights w -> v that foretell each video from all others best, in the sense of ridge regression.
 
     Doubles, so that rounding to whole weights comes out alike whatever linear algebra is below.
@@ -45,12 +45,15 @@ def regress(shared: Floats, ridge: float) -> Floats:
     Args:
         shared: as `shared_evidence`; overwritten.
         ridge: added to the diagonal, above 0; the more, the less is believed of few viewers.
+        dropout: percent of watches, 0..95, that a video is to be foretold without, whichever they are: else
+            few strong neighbours say it all, and nothing of it to a viewer who has not met just these. The
+            mean over all draws of such watches is a ridge that grows with the video (Steck, NeurIPS 2020).
 
     Returns:
         shape (videos, videos), zero on the diagonal: `shared` itself, for it may be all there is room for.
     """
     at = np.diag_indices(shared.shape[0])
-    shared[at] += ridge
+    shared[at] += ridge + shared[at] * (dropout / (100 - dropout))
     _invert(shared)
     shared /= -shared[at]
     shared[at] = 0.0

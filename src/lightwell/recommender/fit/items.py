@@ -21,7 +21,8 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     head: the most watched videos, at most so many, whose weights come from ridge regression: its time grows
     with the cube of this, its memory with the square (10,000: a minute of one core and 3 GiB).
-    support: viewers that a video of the head has at least. ridge: see `regress`, in squares of evidence.
+    support: viewers that a video of the head has at least. ridge, dropout: see `regress`, in squares of
+    evidence and in percent.
     shrink: see `shares_outside`, for pairs outside the head.
     neighbours: kept of each video. edges: of all videos together, at most.
     """
@@ -29,6 +30,7 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     head: Annotated[int, msgspec.Meta(ge=0, le=20_000)] = 10_000
     support: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
     ridge: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 5_000
+    dropout: Annotated[int, msgspec.Meta(ge=0, le=95)] = 50
     shrink: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 250
     neighbours: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
     edges: Annotated[int, msgspec.Meta(ge=1, le=300_000_000)] = 200_000_000
@@ -55,7 +57,7 @@ def fit_graph(viewer: Whole, video: Whole, evidence: Whole, *, videos: int, sett
     most = settings.most(videos)
     watches = Watches.of(viewer, video, evidence, head, videos)
     del viewer, video, evidence
-    weights = regress(shared_in_head(watches, head), float(settings.ridge))
+    weights = regress(shared_in_head(watches, head), float(settings.ridge), settings.dropout)
     regressed = to_graph(weights, most=most)
     del weights
     if head.size == videos:
