@@ -19,7 +19,7 @@ import msgspec
 from tests.factories.disguises import FIELDS, ONE_FIELD, captions
 
 from lightwell.base.clock import fresh_id, now_ms
-from lightwell.residency import media_metadata, tripwires
+from lightwell.residency import inspection, media_metadata, tripwires
 from lightwell.residency.gateway_rules import texts_to_inspect
 from lightwell.residency.scan import Marks
 
@@ -50,16 +50,16 @@ def measure() -> list[dict[str, Any]]:
     spent, _ = _inspected(marks, messages)
     long = "\n".join(lines)
     begun = time.process_time()
-    tripwires._marked(marks, [long])
+    inspection._marked(marks, [long])
     long_spent = time.process_time() - begun
-    alarms = [line for line in lines if tripwires.inspect(marks, [line], "US") is not None]
+    alarms = [line for line in lines if inspection.inspect(marks, [line], "US") is not None]
     tries, missed = _recall(marks)
     clip = _clip()
     begun = time.process_time()
     for _ in range(10):
         heads = media_metadata.headers("540.mp4", clip)
         hashlib.sha256(clip).hexdigest()
-        tripwires._marked(marks, [heads.decode("latin-1")])
+        inspection._marked(marks, [heads.decode("latin-1")])
     media_spent = (time.process_time() - begun) / 10
     for name in missed[:20]:
         print("missed:", name)
@@ -82,7 +82,7 @@ def measure() -> list[dict[str, Any]]:
 
 def _inspected(marks: Marks, messages: list[dict[str, Any]]) -> tuple[float, int]:
     begun = time.process_time()
-    found = sum(tripwires.inspect(marks, texts_to_inspect(one), "US") is not None for one in messages)
+    found = sum(inspection.inspect(marks, texts_to_inspect(one), "US") is not None for one in messages)
     return time.process_time() - begun, found
 
 
@@ -91,11 +91,11 @@ def _recall(marks: Marks) -> tuple[int, list[str]]:
     for value in SECRETS:
         for name, encode in ONE_FIELD.items():
             tries += 1
-            if tripwires.inspect(marks, ["a title", encode(value), "#fold"], "US") is None:
+            if inspection.inspect(marks, ["a title", encode(value), "#fold"], "US") is None:
                 missed.append(f"{value}, {name}: {encode(value)!r}")
         for name, split in FIELDS.items():
             tries += 1
-            if tripwires.inspect(marks, ["a title", *split(value), "#fold"], "US") is None:
+            if inspection.inspect(marks, ["a title", *split(value), "#fold"], "US") is None:
                 missed.append(f"{value}, {name}: {split(value)!r}")
     return tries, missed
 

@@ -5,10 +5,10 @@ import sys
 
 from lightwell.recommender import graph, kernels
 from lightwell.recommender.fit import cowatch
-from lightwell.residency import scan
+from lightwell.residency import folding, scan, shapes, spotting
 
 # Importing a module makes its kernels known.
-_WITH_KERNELS = (graph, cowatch, scan)
+_WITH_KERNELS = (graph, cowatch, folding, scan, shapes, spotting)
 
 
 def compile_kernels() -> None:

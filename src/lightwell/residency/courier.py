@@ -1,4 +1,7 @@
-"""The courier delivers what the gateway has recorded, again and again until the peer accepts or refuses."""
+"""The courier delivers what the gateway has recorded, again and again until the peer accepts or refuses.
+
+Each time it inspects it again first: what was written into the queue behind the gateway's back does not go.
+"""
 
 import datetime
 import threading
@@ -11,11 +14,14 @@ import msgspec
 from sqlalchemy import select, update
 
 from lightwell.base.clock import minute_s, now_ms, now_s
+from lightwell.base.errors import Problem
 from lightwell.base.settings import Peer
 from lightwell.base.telemetry import log
 from lightwell.ledger.queue import enqueue
+from lightwell.residency import gateway
 from lightwell.residency.cell import Cell
 from lightwell.residency.gateway_models import OutgoingTransfer
+from lightwell.residency.gateway_rules import TransferRefusal, record_refusal
 from lightwell.residency.gateway_tls import client_context, identity, pinned, server_name
 from lightwell.wire.entries import TransferRefused
 from lightwell.wire.signed_request import headers
@@ -93,14 +99,18 @@ class Courier:
         peer = self._peers.get(row.peer)
         try:
             if peer is None:
-                raise _PeerRefusedError("no-flow")
+                raise TransferRefusal("no-flow", "This cell's gateway knows no such cell.")
+            gateway.recheck(self._cell, row)
             if not self._hand_over(peer, row):
                 self._postpone(row)
                 return False
+        except TransferRefusal as refusal:
+            self._stop(row, refusal)
+            return False
         except _PeerRefusedError as refusal:
             self._close(row, "refused", refusal.reason)
             return False
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, Problem) as error:
             _log.warning(
                 "a transfer waits", peer=row.peer, transfer=row.transfer_id, why=type(error).__name__
             )
@@ -116,9 +126,11 @@ class Courier:
         for digest in _missing(answer):
             if digest not in keys:
                 raise _PeerRefusedError("media-unknown")
-            sent = self._request(
-                peer, "PUT", f"/gateway/media/{digest}", self._cell.objects.get(keys[digest])
-            )
+            data = self._cell.objects.get(keys[digest])
+            if sha256(data).hexdigest() != digest:
+                # It was other bytes a moment ago, when they were inspected.
+                raise TransferRefusal("media-digest")
+            sent = self._request(peer, "PUT", f"/gateway/media/{digest}", data)
             if not sent.is_success:
                 return _accepted(sent)
         if answer.status_code == httpx.codes.CONFLICT:
@@ -151,6 +163,25 @@ class Courier:
             )
             self._clients[peer.cell] = client
         return client
+
+    def _stop(self, row: OutgoingTransfer, refusal: TransferRefusal) -> None:
+        """Record what may not go after all, keep what a tripwire stopped, and try it no more."""
+        _log.warning("a queued transfer was stopped", peer=row.peer, reason=refusal.reason)
+        record_refusal(
+            self._cell,
+            row.transfer_id,
+            row.flow,
+            row.peer,
+            refusal.reason,
+            refusal.stopped,
+            outgoing=True,
+        )
+        with self._cell.database.write() as session:
+            session.execute(
+                update(OutgoingTransfer)
+                .where(OutgoingTransfer.transfer_id == row.transfer_id)
+                .values(state="refused", reason=refusal.reason)
+            )
 
     def _postpone(self, row: OutgoingTransfer) -> None:
         wait = min(MAX_WAIT_MS, 250 * 2 ** min(row.attempts, 8))

@@ -12,8 +12,11 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
+
+from lightwell.residency.spotting import ENCODED, ESCAPED, spotted
 
 MAX_DEPTH: Final = 6
 MAX_PIECES: Final = 400
@@ -25,15 +28,19 @@ _BASE32: Final = re.compile(r"(?:[A-Z2-7]{12,}|[a-z2-7]{12,})={0,6}")
 _BASE85: Final = re.compile(r"[!-~]{10,}")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}[\s:,._-]?|\\x[0-9a-fA-F]{2}|0[xX][0-9a-fA-F]{2}[\s,]*){6,}")
 _HEX_PAIR: Final = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})")
-_CODES: Final = re.compile(r"(?<!\d)(?:\d{2,3}[\s,;.-]+){5,}\d{2,3}(?!\d)")
-_PAIRS: Final = re.compile(r"(?<!\w)(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,._-]?){6,}")
-# Broken into lines of one length, as mail programs do; the last may be shorter.
-_LINES: Final = re.compile(r"(?:[A-Za-z0-9+/_-]{4,}\s)+[A-Za-z0-9+/_-]+={0,2}")
-# Letters of both cases, or digits, between marks that no word has: base 85.
-_DENSE: Final = re.compile(
-    r"[0-9A-Za-z][!#$%&(),:*+;<=>?@^`{|}~][^!#$%&()*+;<=>?@^`{|}~]*[!#$%&()*+;<=>?@^`{|}~]"
-)
+_CODES: Final = re.compile(r"(?<!\d)(?:\d{2,3}[\s,;./:|-]+){5,}\d{2,3}(?!\d)")
 _BITS: Final = re.compile(r"(?:[01]{8}\s*){5,}")
+# Between the letters of base 64: whatever is none, or also its marks for addresses.
+_BETWEEN: Final = (re.compile(r"[^A-Za-z0-9+/_-]+"), re.compile(r"[^A-Za-z0-9+/]+"))
+_HEX_SIGN: Final = re.compile(r"\\x|0[xX]")
+_HEX_DIGITS: Final = re.compile(r"[0-9a-fA-F](?:[^\w]|_|[0-9a-fA-F]){12,}")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9+/_-]{4,}")
+_MAX_TOKENS: Final = 40
+_READABLE: Final = re.compile(
+    rb"(?:[\0\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}){7,}"
+)
+_PACKED: Final = re.compile(rb"\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ|\x78[\x01\x5e\x9c\xda]")
+_OTHERS: Final = re.compile(r"[\u2020-\u7e7e]{3,}")
 _UNICODE_ESCAPE: Final = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?")
 _BASE64_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
@@ -113,26 +120,15 @@ def _from_text(text: str) -> Iterator[str]:
     if stripped[:1] in ("{", "[", '"'):
         with suppress(ValueError, RecursionError):
             yield from strings(json.loads(stripped))
-    yield from unescaped(text)
     yield from seen_as_others(text)
-    for data in _bytes_in(text):
-        for found in texts_in(data):
-            if found != text:
-                yield found
-    # What is encoded and then written backwards; what is only backwards is found as it stands.
-    for match in _BASE64.finditer(text):
-        for data in _base64(match[0].rstrip("=")[::-1]):
-            yield from texts_in(data)
-
-
-def looks_encoded(text: str) -> bool:
-    """Say whether a text without one long token may be an encoding all the same: codes, pairs, lines."""
-    if _CODES.search(text) or _BITS.search(text) or _PAIRS.search(text):
-        return True
-    if any(_DENSE.search(token) for token in text.split() if len(token) >= 14 and not token.isalnum()):
-        return True
-    joined = "".join(text.split())
-    return joined != text and len(joined) >= 16 and _LINES.fullmatch(text) is not None
+    spots = spotted(text)
+    if spots & ESCAPED:
+        yield from unescaped(text)
+    if spots & ENCODED:
+        for data in _bytes_in(text):
+            for found in texts_in(data):
+                if found != text:
+                    yield found
 
 
 def seen_as_others(text: str) -> Iterator[str]:
@@ -140,9 +136,10 @@ def seen_as_others(text: str) -> Iterator[str]:
     if text.isascii():
         return
     for codec in ("utf-16-le", "utf-16-be"):
-        raw = text.encode(codec, "ignore")
-        if raw.isascii() and _readable(raw.decode()):
-            yield raw.decode()
+        for match in _OTHERS.finditer(text):
+            raw = match[0].encode(codec, "ignore")
+            if raw.isascii() and _readable(raw.decode()):
+                yield raw.decode()
 
 
 def unescaped(text: str) -> Iterator[str]:
@@ -173,9 +170,8 @@ def _bytes_in(text: str) -> Iterator[bytes]:
         yield bytes.fromhex("".join(_HEX_PAIR.findall(match[0])))
     for match in _BASE64.finditer(text):
         yield from _base64(match[0].rstrip("="))
-    joined = "".join(text.split())
-    if joined != text and len(joined) >= 16 and _BASE64.fullmatch(joined):
-        yield from _base64(joined.rstrip("="))
+    for order in (text, text[::-1]):
+        yield from _squeezed(order)
     for match in _BASE32.finditer(text):
         body = match[0].rstrip("=").upper()
         with suppress(binascii.Error, ValueError):
@@ -189,6 +185,29 @@ def _bytes_in(text: str) -> Iterator[bytes]:
     for match in _BITS.finditer(text):
         bits = "".join(match[0].split())
         yield bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+
+
+def _squeezed(text: str) -> Iterator[bytes]:
+    """Yield what is readable or packed in base 64 and hex, whatever stands between their letters."""
+    for between in _BETWEEN:
+        letters = between.sub("", text)
+        for data in _base64(letters):
+            yield from _stretches(data)
+    for digits in _HEX_DIGITS.findall(_HEX_SIGN.sub("", text)):
+        letters = re.sub(r"\W|_", "", digits)
+        for skipped in range(2):
+            whole = letters[skipped : len(letters) - (len(letters) - skipped) % 2]
+            yield from _stretches(bytes.fromhex(whole))
+    # Plain deflate has no sign of its own: it is tried from the beginning of each token on.
+    for match in islice(_TOKEN.finditer(text), _MAX_TOKENS):
+        yield from islice(_base64(_BETWEEN[0].sub("", text[match.start() :])), 1)
+
+
+def _stretches(data: bytes) -> Iterator[bytes]:
+    for match in _READABLE.finditer(data):
+        yield match[0].replace(b"\0", b"")
+    for match in _PACKED.finditer(data):
+        yield data[match.start() :]
 
 
 def _base64(token: str) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from lightwell.residency.gateway_rules import (
     Envelope,
     TransferRefusal,
     check_budget,
+    check_queued_budget,
     check_media,
     check_message,
     media_of,
@@ -87,6 +88,46 @@ def send(cell: Cell, peer: str, message: Message, media: Mapping[str, str], acco
             account_id=account_id,
         )
         raise refusal.problem() from refusal
+
+
+def recheck(cell: Cell, row: OutgoingTransfer) -> None:
+    """Inspect what is queued once more, right before it goes: whoever writes the database is not believed.
+
+    All is checked that was checked when it was queued, under the agreement and the guarded values of now. The
+    budget of its day is held against what was queued up to it, itself among it, so that nothing is counted
+    twice.
+
+    Args:
+        cell: the sending cell.
+        row: what is about to go.
+
+    Raises:
+        TransferRefusal: it may not go; nothing is recorded yet.
+    """
+    envelope = open_envelope(row.envelope)
+    ends = (envelope.transfer, envelope.flow, envelope.source, envelope.target)
+    if ends != (row.transfer_id, row.flow, cell.settings.cell, row.peer):
+        raise TransferRefusal("malformed", "The queue says otherwise than the message of itself.")
+    flow = require_flow(cell.agreement, envelope.flow, cell.settings.cell, row.peer)
+    if len(row.envelope) > flow.max_message_bytes:
+        raise TransferRefusal("too-large")
+    try:
+        keys = msgspec.json.decode(row.media, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise TransferRefusal("malformed", "The queue names no media that can be read.") from error
+    with cell.database.read() as session:
+        message = check_message(cell, session, flow, envelope.message)
+        if getattr(message, "origin_cell", cell.settings.cell) != cell.settings.cell:
+            raise TransferRefusal("wrong-sender")
+        require_decision(cell, message, flow, row.peer)
+        named = media_of(message)
+        if set(named.values()) != set(keys):
+            raise TransferRefusal("media-unknown", "The message names other media than are queued.")
+        media = {name: keys[digest] for name, digest in named.items()}
+        size, _ = _check_outgoing_media(cell, session, flow, message, media)
+        if size + len(row.envelope) != row.size_bytes:
+            raise TransferRefusal("malformed", "The queue gives another size than the message has.")
+        check_queued_budget(session, flow, row)
 
 
 def receive(cell: Cell, sender: str, body: bytes) -> list[str]:

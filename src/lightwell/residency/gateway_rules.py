@@ -255,6 +255,26 @@ def check_budget(session: ReadSession, flow: Flow, peer: str, size_bytes: int, *
         raise TransferRefusal("over-budget")
 
 
+def check_queued_budget(session: ReadSession, flow: Flow, row: OutgoingTransfer) -> None:
+    """Refuse what was queued although its day's count or bytes with this peer were spent before it.
+
+    Raises:
+        TransferRefusal: `over-budget`.
+    """
+    table = OutgoingTransfer
+    day = row.created_at - row.created_at % DAY_MS
+    before = (table.created_at < row.created_at) | (
+        (table.created_at == row.created_at) & (table.transfer_id <= row.transfer_id)
+    )
+    count, total = session.execute(
+        select(func.count(), func.coalesce(func.sum(table.size_bytes), 0)).where(
+            table.flow == flow.id, table.peer == row.peer, table.created_at >= day, before
+        )
+    ).one()
+    if count > flow.daily_messages or int(total) > flow.daily_bytes:
+        raise TransferRefusal("over-budget")
+
+
 def record_refusal(
     cell: Cell,
     transfer: str,

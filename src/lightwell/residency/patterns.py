@@ -46,6 +46,11 @@ def found(text: str, country: str = "") -> str:
     return ""
 
 
+def calls(text: str) -> bool:
+    """Say whether a text, as `folding.plain` returns it, says that a number in it is somebody's."""
+    return _CUE.search(text) is not None
+
+
 def _with_digits(text: str, country: str) -> Iterator[str]:
     if _PHONE.search(text):
         yield "phone-number"

@@ -18,6 +18,7 @@ from lightwell.residency.access_rules import record_refusal
 from lightwell.residency.cell import Cell
 from lightwell.residency.decide import Permit, Principal, Refused, Resource
 from lightwell.residency.gateway_rules import country_of
+from lightwell.residency.inspection import inspect
 from lightwell.residency.labels import label_of
 from lightwell.residency.quarantine import OPEN, Stopped, close, key_of
 from lightwell.residency.quarantine_masks import MASK, masked
@@ -161,7 +162,7 @@ def _shown(cell: Cell, session: ReadSession, row: QuarantinedRow, stopped: Stopp
     marks, country = tripwires.marks_of(session, cell.vault), country_of(cell)
 
     def find(texts: Sequence[str]) -> str:
-        trip = tripwires.inspect(marks, texts, country)
+        trip = inspect(marks, texts, country)
         return "" if trip is None else trip.why
 
     texts = [text for _, text in named]
