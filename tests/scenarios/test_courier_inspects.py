@@ -1,4 +1,4 @@
-"""Somebody writes into a cell's database behind its gateway: what is queued so is inspected before it goes."""
+"""What somebody writes into a cell's queue behind its gateway is inspected before it goes."""
 
 import json
 import secrets
@@ -17,6 +17,7 @@ from lightwell.base.db import WriteSession
 from lightwell.residency import gateway, tripwires
 from lightwell.residency.cell import Cell
 from lightwell.residency.courier import Courier
+from lightwell.residency.decide import Refused
 from lightwell.residency.gateway import Message, send, transfer_state
 from lightwell.residency.gateway_models import OutgoingTransfer
 from lightwell.residency.quarantine_models import QuarantinedRow
@@ -133,3 +134,15 @@ def test_queue_beyond_the_days_budget_stays_and_what_was_before_it_goes(
     assert Courier(world.us, wire).deliver_due() == 1
     [entry] = entries_of(world.us, TransferRefused)
     assert (entry.transfer, entry.reason) == (late, "over-budget")
+
+
+def test_message_that_a_decision_forbids_by_now_stays(
+    world: World, wire: TestClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = send(world.us, "sg", postcard("all well"), {"poster.jpg": "videos/poster.jpg"})
+
+    def forbid(*_: Any, **__: Any) -> None:
+        raise Refused("region-forbids")
+
+    monkeypatch.setattr(world.us.decider, "decide", forbid)
+    assert stopped(world, wire, transfer) == "decision"

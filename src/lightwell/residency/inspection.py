@@ -62,12 +62,12 @@ def inspect_each(
         # Ids and digests are in every message; of them only those are looked into that decode to text.
         lone: set[str] = set()
         for value in values:
-            for text in (value,) if isinstance(value, str) else texts_in(value):
-                size = len(text)
-                if size in _DIGEST_SIZES and _DIGEST.fullmatch(text):
-                    lone.add(text)
+            for one in (value,) if isinstance(value, str) else texts_in(value):
+                size = len(one)
+                if size in _DIGEST_SIZES and _DIGEST.fullmatch(one):
+                    lone.add(one)
                 elif size:
-                    fields.append(text)
+                    fields.append(one)
                     if size > _LONG:
                         longest.append(number)
         rows.append(len(fields))

@@ -369,7 +369,7 @@ def _survey(text: Any, a: int, b: int) -> int:
     asks = hexes = digits = dashes = 0
     many = dense = False
     token = a
-    strange = 0
+    strange = letters = 0
     for at in range(a, b):
         byte = text[at]
         one = _ASKS[byte]
@@ -377,14 +377,15 @@ def _survey(text: Any, a: int, b: int) -> int:
         hexes = 0 if one & 2 else hexes + (one & 1)
         many = many or hexes >= 2 * _WHOLE - 2
         if byte <= 32:
-            if strange > 2 and at - token >= _SHORTEST:
+            if strange > 2 and letters > 1 and at - token >= _SHORTEST:
                 dense = dense or _readable_85(text, token, at)
-            strange = 0
+            strange = letters = 0
             token = at + 1
         strange += byte < 97 or byte > 122
+        letters += _letter(byte)
         dashes += (one >> 4) & 1
         digits += one >> 5
-    if strange > 2 and b - token >= _SHORTEST:
+    if strange > 2 and letters > 1 and b - token >= _SHORTEST:
         dense = dense or _readable_85(text, token, b)
     return (asks & 4) | many | (8 * dense) | (16 * (dashes > 2)) | (32 * (digits >= 2 * _RUN_CODES))
 
