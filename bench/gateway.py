@@ -10,12 +10,15 @@ up (see `tests.factories.disguises`), and, where LIGHTWELL_CAPTIONS names a file
 import hashlib
 import json
 import os
+import random
 import secrets
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.factories import held_out
 from tests.factories.disguises import FIELDS, ONE_FIELD, captions
 
 from lightwell.base.clock import fresh_id, now_ms
@@ -27,6 +30,9 @@ GUARDED = 1_000_000
 CAPTIONS = 100_000
 MESSAGES = 5_000
 GOAL_MB = 20
+BATCH = 200
+HELD_OUT = 20_000
+HIDDEN = 1_000
 SECRETS = (
     "+1 (555) 010-7788",
     "ana.lopez@mail-of-mine.example",
@@ -50,8 +56,12 @@ def measure() -> list[dict[str, Any]]:
     spent, _ = _inspected(marks, messages)
     long = "\n".join(lines)
     begun = time.process_time()
-    inspection._marked(marks, [long])
+    inspection.inspect(marks, [long], "US")
     long_spent = time.process_time() - begun
+    begun = time.process_time()
+    hashlib.sha256(long.encode()).digest()
+    floor_spent = time.process_time() - begun
+    together = _together(marks, messages)
     alarms = [line for line in lines if inspection.inspect(marks, [line], "US") is not None]
     tries, missed = _recall(marks)
     clip = _clip()
@@ -73,10 +83,63 @@ def measure() -> list[dict[str, Any]]:
             GOAL_MB,
         ),
         _row("gateway_messages", size / spent / 1e6, "MB/s on one core, messages alone", GOAL_MB),
+        _row("gateway_batches", size / together / 1e6, f"MB/s, {BATCH} messages at once", GOAL_MB),
+        _row(
+            "gateway_message_us",
+            spent / MESSAGES * 1e6,
+            "microseconds a message",
+            None,
+            better="lower",
+        ),
+        _row("gateway_floor", len(long.encode()) / floor_spent / 1e6, "MB/s, SHA-256 of the long text", None),
         _row("gateway_text", len(long.encode()) / long_spent / 1e6, "MB/s on one core, a long text", GOAL_MB),
         _row("gateway_media", len(clip) / media_spent / 1e6, "MB/s on one core, media alone", GOAL_MB),
         _row("gateway_false_alarms", len(alarms), f"alarms on {len(lines):,} captions", 0, better="lower"),
+        *_held_out(),
         _row("gateway_recall", (tries - len(missed)) / tries, f"of {tries} disguised values found", 1.0),
+    ]
+
+
+def _together(marks: Marks, messages: list[dict[str, Any]]) -> float:
+    begun = time.process_time()
+    for at in range(0, len(messages), BATCH):
+        texts = [texts_to_inspect(one) for one in messages[at : at + BATCH]]
+        inspection.inspect_each(marks, texts, "US")
+    return time.process_time() - begun
+
+
+def _held_out() -> list[dict[str, Any]]:
+    """Measure on what nothing was tuned with; each run draws other captions and disguises."""
+    seed = secrets.randbelow(10**9)
+    lines = held_out.captions(HELD_OUT, seed)
+    empty = Marks(secrets.token_bytes(16))
+    alarms = sum(
+        trip is not None
+        for at in range(0, len(lines), BATCH)
+        for trip in inspection.inspect_each(empty, [[one] for one in lines[at : at + BATCH]], "US")
+    )
+    marks, draw = Marks(secrets.token_bytes(16)), random.Random(seed)
+    values = [value for value in held_out.secrets(HIDDEN, seed + 1) if [*tripwires._forms(value)]]
+    marks.add(marks.mark(form) for value in values for form in tripwires._forms(value))
+    tries: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for value in values:
+        name, fields = held_out.disguised(value, draw)
+        tries[name] += 1
+        found[name] += inspection.inspect(marks, fields, "US") is not None
+    print(f"held out, seed {seed}:")
+    for name in sorted(tries):
+        print(f"  {name}: {found[name]} of {tries[name]}")
+    unit = f"of {tries.total()} values in disguises composed at random, held out"
+    return [
+        _row(
+            "gateway_held_out_alarms",
+            alarms * 100_000 / len(lines),
+            f"alarms per 100,000, on {len(lines):,} captions held out",
+            0,
+            better="lower",
+        ),
+        _row("gateway_held_out_recall", found.total() / tries.total(), unit, 1.0),
     ]
 
 

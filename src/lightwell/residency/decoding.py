@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from lightwell.residency.folding import fold
 from lightwell.residency.spotting import ENCODED, ESCAPED, spotted
 
 MAX_DEPTH: Final = 6
@@ -121,6 +122,8 @@ def _from_text(text: str) -> Iterator[str]:
         with suppress(ValueError, RecursionError):
             yield from strings(json.loads(stripped))
     yield from seen_as_others(text)
+    if not text.isascii():
+        yield fold(text)
     spots = spotted(text)
     if spots & ESCAPED:
         yield from unescaped(text)

@@ -59,7 +59,8 @@ def _folded(char: str) -> str | None:
         return chr(ord(char) - 0xE0000)
     known = _LOOK_ALIKES.get(char) or _KEPT.get(char)
     if known is not None:
-        return known
+        # Capitals stay capitals: encodings tell them from small letters.
+        return known.upper() if char.isupper() else known
     category = unicodedata.category(char)
     if category in _INVISIBLE:
         return None
@@ -68,7 +69,7 @@ def _folded(char: str) -> str | None:
         return str(digit)
     named = _BY_NAME.fullmatch(unicodedata.name(char, ""))
     if named is not None:
-        return named[1].lower()
+        return named[1] if char.isupper() else named[1].lower()
     if category == "Pd":
         return "-"
     return char.casefold() if char.isalnum() else " "

@@ -53,7 +53,7 @@ _SHOWN: Final = np.array(
 )  # fmt: skip
 # What personal details are written in, and what stands around them: readable on end, it is no chance.
 _WRITTEN: Final = np.array(
-    [b < 128 and (chr(b).isalnum() or chr(b) in "\0\n .,@+-_:/()'#&;{}[]=\"") for b in range(256)]
+    [b < 128 and (chr(b).isalnum() or chr(b) in "\0\n .,@+-_:/()'#&;{}[]=%\\\"") for b in range(256)]
 )
 # By two letters of base 64, in 12 bits: which of the three bytes that they can share are written so.
 _PAIR: Final = np.array(
@@ -248,11 +248,11 @@ def _readable_32(text: Any, start: int, stop: int, step: int) -> bool:
 def _readable_85(text: Any, start: int, stop: int) -> bool:
     """Say whether a token in base 85 is readable, or packed: that of RFC 1924, or ASCII 85."""
     for kind in range(2):
-        run = 0
+        run: Any = 0
         at = start
-        good = True
+        good: Any = True
         while good and at < stop and run < _RUN:
-            word = 0
+            word: Any = 0
             for one in range(5):
                 # What is too short is filled up with the last letter.
                 byte = text[at + one] if at + one < stop else 117 if kind else 126
