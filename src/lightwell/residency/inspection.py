@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lightwell.residency import patterns, shapes, spotting
-from lightwell.residency.decoding import TooNestedError, texts_in, turned, unfold
+from lightwell.residency.decoding import TooNestedError, spotted, texts_in, turned, unfold
 from lightwell.residency.folding import fold, fold_fields, plain
 from lightwell.residency.scan import MAX_FIELDS, Marks
 
@@ -76,21 +76,21 @@ def inspect_each(
     text, offsets, others = _folded(fields)
     ends = np.array(rows, np.int64)
     marked = marks.found_in(text, offsets, ends)
-    shaped, spotted = _glance(text, offsets, ends, others, set(longest))
+    shaped, hidden = _glance(text, offsets, ends, others, set(longest))
     trips: list[Trip | None] = [None] * len(messages)
     for number in set(longest):
         trips[number] = _through_windows(marks, fields[rows[2 * number] : rows[2 * number + 2]], country)
-    for number in np.flatnonzero((marked | shaped | spotted).reshape(-1, 2).any(axis=1)).tolist():
+    for number in np.flatnonzero((marked | shaped | hidden).reshape(-1, 2).any(axis=1)).tolist():
         free, lone_row = 2 * number, 2 * number + 1
         if marked[free] or marked[lone_row]:
             trips[number] = Trip("protected-value")
             continue
         first, middle, last = rows[free : free + 3]
-        some, spot = fields[first:middle], int(spotted[free])
-        if spotted[lone_row]:
+        some, spot = fields[first:middle], int(hidden[free])
+        if hidden[lone_row]:
             # Of ids and digests only those are looked into that hide something.
-            some += [text for text in fields[middle:last] if spotting.spotted(text, lone=True)]
-            spot |= int(spotted[lone_row])
+            some += [text for text in fields[middle:last] if spotted(text, lone=True)]
+            spot |= int(hidden[lone_row])
         trips[number] = trips[number] or _closely(marks, some, country, int(shaped[free]), spot)
     return trips
 
@@ -138,8 +138,8 @@ def _glance_each(texts: Sequence[str]) -> tuple[list[int], list[int]]:
     text, offsets, others = _folded(texts)
     rows = np.arange(1, 2 * len(texts) + 2, dtype=np.int64) // 2
     rows[-1] = len(texts)
-    shaped, spotted = _glance(text, offsets, np.concatenate(([0], rows[1:])), others)
-    return shaped[::2].tolist(), spotted[::2].tolist()
+    shaped, hidden = _glance(text, offsets, np.concatenate(([0], rows[1:])), others)
+    return shaped[::2].tolist(), hidden[::2].tolist()
 
 
 def _through_windows(marks: Marks, texts: Sequence[str], country: str) -> Trip | None:

@@ -1,9 +1,7 @@
 """Says of every text that is about to cross whether another can be hidden in it, at memory speed.
 
-Letters and digits are decoded as they are read, in every alignment: what is encoded becomes readable for a
-while, or opens as packed bytes do, and what people write does not. Whatever stands between them is passed
-over, so that it does not matter how an encoding is cut up. What is spotted is opened by `decoding`; what is
-not needs no second look.
+Letters and digits are decoded as they are read, in every alignment, whatever stands between them: what is
+encoded becomes readable for a while, or opens as packed bytes do. What is spotted is opened by `decoding`.
 """
 
 from typing import Any, Final
@@ -11,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lightwell.recommender.kernels.compiled import TO_I8S, TO_U1S, U1S, inner, kernel
+from lightwell.residency.spotting_tables import ASKS, IN_16, IN_32, IN_64, IN_85, PAIR, SHOWN, WRITTEN
 
 ENCODED: Final = 1
 ESCAPED: Final = 2
@@ -25,57 +24,6 @@ _RUN_BITS: Final = 40
 _SHORTEST: Final = 10
 _ROOM: Final = 64
 _EDGE: Final = 64
-_ONE_ROW: Final = np.array([0, 1], np.int64)
-
-
-def _values(alphabet: str, also: str = "") -> Any:
-    found = np.full(256, 255, np.uint8)
-    for letters in (alphabet, also):
-        for value, letter in enumerate(letters):
-            found[ord(letter)] = value
-    return found
-
-
-_BIG: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_64: Final = _values(f"{_BIG}{_BIG.lower()}0123456789+/", f"{_BIG}{_BIG.lower()}0123456789-_")
-_32: Final = _values(f"{_BIG}234567", f"{_BIG.lower()}234567")
-_16: Final = _values("0123456789ABCDEF", "0123456789abcdef")
-_85: Final = _values(f"0123456789{_BIG}{_BIG.lower()}!#$%&()*+-;<=>?@^_`{{|}}~")
-# 0: not readable, 1: readable, 2 to 4: opens a character of so many bytes, 5: goes on with one.
-_SHOWN: Final = np.array(
-    [
-        1 if 32 <= b < 127 or b in (0, 9, 10, 13) else
-        5 if 0x80 <= b < 0xC0 else 2 if 0xC2 <= b < 0xE0 else 3 if 0xE0 <= b < 0xF0 else
-        4 if 0xF0 <= b < 0xF5 else 0
-        for b in range(256)
-    ],
-    np.uint8,
-)  # fmt: skip
-# What personal details are written in, and what stands around them: readable on end, it is no chance.
-_WRITTEN: Final = np.array(
-    [b < 128 and (chr(b).isalnum() or chr(b) in "\0\n .,@+-_:/()'#&;{}[]=%\\\"") for b in range(256)]
-)
-# By two letters of base 64, in 12 bits: which of the three bytes that they can share are written so.
-_PAIR: Final = np.array(
-    [
-        int(_WRITTEN[((pair >> 6) << 2 | (pair & 63) >> 4) & 255])
-        | 2 * int(_WRITTEN[((pair >> 6) << 4 | (pair & 63) >> 2) & 255])
-        | 4 * int(_WRITTEN[((pair >> 6) << 6 | (pair & 63)) & 255])
-        for pair in range(4096)
-    ],
-    np.int64,
-)
-# What a byte asks for: 1 hex digit, 2 other letter, 4 escape, 16 dash, 32 decimal digit.
-_ASKS: Final = np.array(
-    [
-        (1 if _16[b] != 255 else 2 if b >= 128 or (chr(b).isalpha() and chr(b) not in "xX") else 0)
-        | (4 if chr(b) in "\\%=&" else 0)
-        | (16 if chr(b) in "-_" else 0)
-        | (32 if 48 <= b <= 57 else 0)
-        for b in range(256)
-    ],
-    np.int64,
-)
 
 
 @inner
@@ -86,7 +34,7 @@ def _letter(byte: int) -> bool:
 @inner
 def _feed(byte: int, lane: int, runs: Any, more: Any) -> int:
     """Count one more decoded byte of an alignment; return how many were readable on end."""
-    shown = _SHOWN[byte]
+    shown = SHOWN[byte]
     if more[lane] > 0:
         more[lane] -= 1
         if shown == 5:
@@ -104,7 +52,7 @@ def _feed(byte: int, lane: int, runs: Any, more: Any) -> int:
 
 
 @inner
-def _deflated(room: Any, size: int, full: bool) -> bool:  # noqa: PLR0912, PLR0915  one state machine
+def _deflated(room: Any, size: int, full: bool) -> bool:  # noqa: PLR0912  one state machine
     """Say whether bytes open as deflate does (RFC 1951), and what they open to is readable."""
     kind = (room[0] >> 1) & 3
     bit = 3
@@ -129,8 +77,6 @@ def _deflated(room: Any, size: int, full: bool) -> bool:  # noqa: PLR0912, PLR09
     out = 0
     while True:
         # Codes of 7, 8 and 9 bits, their first bit first; `code` is read as far as it is needed.
-        if bit + 9 > size * 8 and not full and bit + 7 > size * 8:
-            return False
         code = 0
         for one in range(7):
             at = bit + one
@@ -156,7 +102,7 @@ def _deflated(room: Any, size: int, full: bool) -> bool:  # noqa: PLR0912, PLR09
         if symbol == 256:
             return out >= 5
         if symbol < 256:
-            if _SHOWN[symbol] == 0:
+            if SHOWN[symbol] == 0:
                 return False
             out += 1
             continue
@@ -202,7 +148,7 @@ def _opens(text: Any, start: int, stop: int, step: int, skip: int, bits: int, od
     at = start
     while at != stop and size < _ROOM:
         byte = text[at]
-        value = _64[byte] if bits == 6 else _32[byte] if bits == 5 else _16[byte]
+        value = IN_64[byte] if bits == 6 else IN_32[byte] if bits == 5 else IN_16[byte]
         at += step
         if value == 255:
             continue
@@ -215,9 +161,7 @@ def _opens(text: Any, start: int, stop: int, step: int, skip: int, bits: int, od
             have -= 8
             room[size] = (held >> have) & 255
             size += 1
-            if size == 1 and not odd and room[0] not in (0x1F, 0x42, 0xFD, 0x78):
-                return False
-            if size == 1 and odd and (room[0] >> 1) & 3 == 3 and room[0] not in (0x1F,):
+            if size == 1 and room[0] not in (0x1F, 0x42, 0xFD, 0x78) and not (odd and room[0] & 6 != 6):
                 return False
     return _packed(room, size, size == _ROOM, odd)
 
@@ -228,7 +172,7 @@ def _readable_32(text: Any, start: int, stop: int, step: int) -> bool:
     run = held = have = 0
     at = start
     while at != stop and run < _RUN:
-        value = _32[text[at]]
+        value = IN_32[text[at]]
         if value == 255 and text[at] == 61:
             break
         at += step
@@ -238,7 +182,7 @@ def _readable_32(text: Any, start: int, stop: int, step: int) -> bool:
         have += 5
         if have >= 8:
             have -= 8
-            if not _WRITTEN[(held >> have) & 255]:
+            if not WRITTEN[(held >> have) & 255]:
                 return False
             run += 1
     return run >= _WHOLE
@@ -256,14 +200,14 @@ def _readable_85(text: Any, start: int, stop: int) -> bool:
             for one in range(5):
                 # What is too short is filled up with the last letter.
                 byte = text[at + one] if at + one < stop else 117 if kind else 126
-                value = np.int64(byte) - 33 if kind else np.int64(_85[byte])
+                value = np.int64(byte) - 33 if kind else np.int64(IN_85[byte])
                 good = good and 0 <= value < 85
                 word = word * 85 + value
             whole = min(4, stop - at - 1)
             if run == 0 and (word >> 8 == 0x1F8B08 or word >> 8 == 0x425A68 or word >> 16 == 0x789C):
                 return True
             for one in range(whole):
-                good = good and _SHOWN[(word >> (24 - 8 * one)) & 255] == 1
+                good = good and SHOWN[(word >> (24 - 8 * one)) & 255] == 1
             good = good and word <= 0xFFFFFFFF
             run += whole
             at += 5
@@ -277,11 +221,11 @@ def _readable_64(text: Any, start: int, length: int, step: int) -> bool:
     """Say whether a token in base 64 is readable as a whole, in UTF-8."""
     held = have = size = more = 0
     for at in range(length):
-        held = ((held << 6) | _64[text[start + at * step]]) & 0xFFFF
+        held = ((held << 6) | IN_64[text[start + at * step]]) & 0xFFFF
         have += 6
         if have >= 8:
             have -= 8
-            shown = _SHOWN[(held >> have) & 255]
+            shown = SHOWN[(held >> have) & 255]
             if (shown == 5) != (more > 0) or shown == 0:
                 return False
             more = more - 1 if more else shown - 1
@@ -292,7 +236,7 @@ def _readable_64(text: Any, start: int, length: int, step: int) -> bool:
 @inner
 def _token(text: Any, begun: int, length: int, stop: int, step: int, odd: bool, room: Any) -> bool:
     """Say whether a token in base 64 or 32 is readable, or opens as packed bytes do."""
-    one, two = _64[text[begun]], _64[text[begun + step]]
+    one, two = IN_64[text[begun]], IN_64[text[begun + step]]
     first = ((one << 2) | (two >> 4)) & 255
     likely = first in (0x1F, 0x42, 0xFD, 0x78) or (odd and (first >> 1) & 3 != 3)
     if likely and _opens(text, begun, stop, step, 0, 6, odd, room):
@@ -305,11 +249,9 @@ def _token(text: Any, begun: int, length: int, stop: int, step: int, odd: bool, 
         for skip in range(1, 4):
             if _opens(text, begun, stop, step, skip, 6, odd, room):
                 return True
-    letters = 0
-    while letters < length and _32[text[begun + letters * step]] != 255:
-        letters += 1
-    if letters < length:
-        return False
+    for at in range(length):
+        if IN_32[text[begun + at * step]] == 255:
+            return False
     return _readable_32(text, begun, stop, step) or _opens(text, begun, stop, step, 0, 5, False, room)
 
 
@@ -327,7 +269,7 @@ def _tokens(text: Any, a: int, b: int, step: int, join: int, room: Any) -> bool:
     odd = False
     while True:
         byte = 32 if at == stop else text[at]
-        value = _64[byte]
+        value = IN_64[byte]
         if value == 255 or (join != 0 and (byte == 45 or byte == 95)):  # noqa: PLR1714  no tuples in a loop
             if most >= _RUN:
                 return True
@@ -347,7 +289,7 @@ def _tokens(text: Any, a: int, b: int, step: int, join: int, room: Any) -> bool:
             elif step < 0 and last < 26 and value >= 26 and value < 52:
                 odd = True
             length += 1
-            shown = _PAIR[(before << 6) | value]
+            shown = PAIR[(before << 6) | value]
             # The alignment that began three letters ago ends here, and begins again with the next.
             done = (r3 + 1) * (shown >> 2)
             r3 = (r2 + 1) * ((shown >> 1) & 1)
@@ -362,7 +304,7 @@ def _tokens(text: Any, a: int, b: int, step: int, join: int, room: Any) -> bool:
 
 @inner
 def _survey(text: Any, a: int, b: int) -> int:
-    """Say what text[a:b] asks for, as `_ASKS`: of all but escapes only where there are enough.
+    """Say what text[a:b] asks for, as `ASKS`: of all but escapes only where there are enough.
 
     8 is in it as well, if something stands there in base 85.
     """
@@ -372,7 +314,7 @@ def _survey(text: Any, a: int, b: int) -> int:
     strange = letters = 0
     for at in range(a, b):
         byte = text[at]
-        one = _ASKS[byte]
+        one = ASKS[byte]
         asks |= one
         hexes = 0 if one & 2 else hexes + (one & 1)
         many = many or hexes >= 2 * _WHOLE - 2
@@ -400,7 +342,7 @@ def _hex(text: Any, a: int, b: int, step: int, enough: int, runs: Any, more: Any
     before = 32
     while True:
         byte = 32 if at == stop else text[at]
-        value = _16[byte]
+        value = IN_16[byte]
         if value == 255:
             if length >= 12 and _opens(text, begun, stop, step, 0, 4, False, room):
                 return True
@@ -439,7 +381,7 @@ def _escapes(text: Any, a: int, b: int) -> int:  # noqa: PLR0912  one pass over 
             bits = bits + 1 if byte < 50 else 0
         else:
             if digits:
-                shown = 2 <= digits <= 3 and number < 256 and _SHOWN[number] != 0
+                shown = 2 <= digits <= 3 and number < 256 and SHOWN[number] != 0
                 codes = codes + 1 if shown else 0
                 if codes >= _RUN_CODES:
                     found |= ENCODED
@@ -452,7 +394,7 @@ def _escapes(text: Any, a: int, b: int) -> int:  # noqa: PLR0912  one pass over 
                 if then in (117, 85, 120, 78, 34, 92, 47) or 48 <= then <= 57:
                     found |= ESCAPED
             elif byte in (37, 61):
-                if _16[then] != 255 and _16[last] != 255:
+                if IN_16[then] != 255 and IN_16[last] != 255:
                     found |= ESCAPED
             elif byte == 38:
                 if then == 35:
@@ -470,10 +412,10 @@ def _escapes(text: Any, a: int, b: int) -> int:  # noqa: PLR0912  one pass over 
 def _edges(text: Any, a: int, b: int) -> Any:
     """Return where the first token of text[a:b] ends, the last begins, and whether either looks encoded."""
     to = a
-    while to < min(b, a + _EDGE) and (_64[text[to]] != 255 or text[to] == 61):
+    while to < min(b, a + _EDGE) and (IN_64[text[to]] != 255 or text[to] == 61):
         to += 1
     start = b
-    while start > max(a, b - _EDGE) and (_64[text[start - 1]] != 255 or text[start - 1] == 61):
+    while start > max(a, b - _EDGE) and (IN_64[text[start - 1]] != 255 or text[start - 1] == 61):
         start -= 1
     odd = False
     for begin, end in ((a, to), (start, b)):
@@ -556,13 +498,3 @@ def spot_rows(text: Any, offsets: Any, rows: Any, lone: Any, found: Any) -> None
         if flags & ENCODED == 0 and f1 - f0 > 1:
             flags |= _joined(text, offsets, f0, min(f1, f0 + 24), joint, runs, more, room)
         found[row] = flags
-
-
-def spotted(text: str, *, lone: bool = False) -> int:
-    """Say of one text, or of one id or digest, what may be hidden in it, as `spot_rows` does."""
-    data = text.encode("utf-8", "replace")
-    found = np.zeros(1, np.uint8)
-    kind = np.array([lone], np.uint8)
-    offsets = np.array([0, len(data) + 1], np.int64)
-    spot_rows(np.frombuffer(data, np.uint8), offsets, _ONE_ROW, kind, found)
-    return int(found[0])
