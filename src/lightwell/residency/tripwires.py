@@ -4,7 +4,6 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final
 from weakref import WeakKeyDictionary
 
