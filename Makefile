@@ -14,7 +14,7 @@ setup: .venv/run.done
 	@echo "Installing what Lightwell runs on (a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/run.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@echo "Compiling what ranks and inspects (20 s the first time)"
+	@echo "Compiling what ranks and inspects (half a minute the first time)"
 	@$(BIN)/python -m lightwell.apps.compiling
 	@touch $@
 

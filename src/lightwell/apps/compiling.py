@@ -12,7 +12,7 @@ _WITH_KERNELS = (graph, cowatch, folding, scan, shapes, spotting)
 
 
 def compile_kernels() -> None:
-    """Make all kernels ready: some 20 s of one core where none is kept yet, half a second where all are."""
+    """Make all kernels ready: some 35 s of one core where none is kept yet, a second where all are."""
     kernels.warm()
 
 

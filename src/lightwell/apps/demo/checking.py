@@ -119,7 +119,7 @@ def running(
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=False, agreement=agreement)
             at_rest = _look_at_rest(deployment)
-        with console.status("Compiling what ranks; 20 s the first time …"):
+        with console.status("Compiling; half a minute the first time …"):
             compile_in_child()
         with console.status("Starting …"):
             supervisor.start(deployment.children(without))

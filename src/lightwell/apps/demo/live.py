@@ -42,7 +42,7 @@ def run(console: Console, folder: Path, without: frozenset[str], agreement: str 
     with Supervisor(folder.resolve() / "oversight") as supervisor:
         with console.status("Laying out two cells and their oversight …"):
             deployment = prepare(folder, fixed_ports=True, agreement=agreement)
-        with console.status("Compiling what ranks; 20 s the first time …"):
+        with console.status("Compiling; half a minute the first time …"):
             compile_in_child()
         with console.status("Starting their processes …"):
             supervisor.start(deployment.children(without))
