@@ -4,19 +4,21 @@ import hashlib
 from functools import cache
 
 import msgspec
+import numpy as np
 import pytest
 
 from lightwell.recommender import pipeline, shards_rank
 from lightwell.recommender.policy import Promotion, RankingPolicy, default_policy
-from lightwell.recommender.record import SlateInputs, slate_bytes
+from lightwell.recommender.record import SlateInputs, Viewer, slate_bytes
 from lightwell.recommender.shards_asked import Answer, Ask
 from lightwell.recommender.shards_front import Front
 from lightwell.recommender.shards_part import Part
-from lightwell.recommender.shards_split import split
+from lightwell.recommender.shards_split import shard_of, split
 from lightwell.recommender.snapshot import Snapshot, SnapshotError
+from lightwell.recommender.train import TrainSettings, VideoFact, WatchFact, build_snapshot
 from tests.properties import slates
 from tests.unit.recommender.forests import base_and_update
-from tests.unit.recommender.worlds import POLICY
+from tests.unit.recommender.worlds import HOUR, POLICY, inputs, numbers, policy_with, shuffled
 
 SHARDS = (1, 2, 3, 5)
 
@@ -148,3 +150,52 @@ def test_shards_give_the_bytes_and_reasons_of_the_whole(name: str, shards: int) 
     world, split_world = slates.WORLDS[name](), catalogue(name, shards)
     for record in slates.records(name)[:: 1 if shards == 3 else 3]:
         assert told(split_world.rank(record)) == told(pipeline.rank(world, POLICY, record))
+
+
+def skewed(shards: int) -> Snapshot:
+    """A world in which all that is watched together lies in one shard."""
+    videos = [
+        VideoFact(
+            id=f"{number:016x}", creator=f"us:c{at % 40}", sound=None, tags=[f"t{at % 9}"],
+            hour=HOUR - 2 - at % 50, second=at % 3600, region="us",
+        )
+        for at, number in enumerate(numbers(77, 700))
+    ]  # fmt: skip
+    owner = shard_of(np.array([int(video.id, 16) for video in videos], dtype=np.uint64), shards).tolist()
+    watched = []
+    for person in range(60):
+        own = [video for video, by in zip(videos, owner, strict=True) if by == person % shards]
+        for at, video in enumerate(shuffled(own, 500 + person)[:70]):
+            watched.append(WatchFact(f"p{person}", video.id, 250, HOUR - 1 - at % 30))
+    return build_snapshot(videos, watched, TrainSettings(), HOUR)
+
+
+def test_a_shard_with_more_of_the_best_than_its_share_is_asked_for_the_rest() -> None:
+    world = skewed(5)
+    split_world = Catalogue(world, 5)
+    ids = np.array(world.ids)
+    own = [f"{int(video):016x}" for video in ids[shard_of(ids, 5) == 2][:12]]
+    viewer = Viewer(region="us", watched=[(video, 250) for video in own], seen=own)
+    record = inputs(viewer, world=world)
+    near = pipeline.rank(world, POLICY, record).context.near_best
+    assert near.size > 100  # of a shard's 140 videos, and a shard gives some 80 when first asked
+    assert told(split_world.rank(record)) == told(pipeline.rank(world, POLICY, record))
+    before = split_world.rounds
+    split_world.rank(record)
+    assert split_world.rounds - before == 3
+
+
+def test_a_viewer_who_has_seen_all_is_offered_what_was_seen_long_ago_by_shards_too() -> None:
+    world = slates.WORLDS["plain"]()
+    everything = [world.name(at) for at in range(world.size)]
+    viewer = Viewer(region="us", watched=[(video, 250) for video in everything[:20]], seen=everything)
+    policy = policy_with(filters={"again_after": 5})
+    record = inputs(viewer, world=world, policy=policy)
+    split_world = catalogue("plain", 3)
+    whole = pipeline.rank(world, policy, record)
+    assert len(whole.slate.items) == 10
+    assert told(split_world.rank(record, policy)) == told(whole)
+    before = split_world.rounds
+    split_world.rank(record, policy)
+    # Rows that the record names, candidates, and then the rows of what was seen long ago.
+    assert split_world.rounds - before == 3
