@@ -1,10 +1,11 @@
 """The staff desk in a browser: signed in by key, refused from abroad, granted at home by somebody else."""
 
 import re
+import secrets
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, expect
 
 from lightwell.apps.demo.deployment import Deployment, badges
 from tests.browser.conftest import DESKTOP, Enter
@@ -22,37 +23,43 @@ def sit_down(enter: Enter, key: str) -> Page:
     return page
 
 
-def ask(page: Page, handle: str) -> None:
+def ask(page: Page, handle: str) -> str:
+    """Ask for a handle's fields; return the ticket, which tells this request from those of other tests."""
+    ticket = f"CASE-{100_000 + secrets.randbelow(900_000)}"
     page.fill("#subject", handle)
-    page.fill("#ticket", "CASE-7")
+    page.fill("#ticket", ticket)
     page.click("#ask button[type=submit]")
     page.wait_for_selector("#ask-answer .notice")
+    return ticket
+
+
+def card_of(page: Page, ticket: str, status: str) -> Locator:
+    return page.locator(f'.request[data-status="{status}"]', has_text=ticket)
 
 
 def test_staff_abroad_sees_the_refusal(enter: Enter, keys: dict[str, str], maker: str) -> None:
     page = sit_down(enter, keys["abroad"])
-    ask(page, maker)
+    ticket = ask(page, maker)
     said = page.locator("#ask-answer .is-breach")
     expect(said).to_have_text(re.compile(r"Refused\..*recorded in the ledger"))
-    expect(page.locator('.request[data-status="refused"]').first).to_be_visible()
+    expect(card_of(page, ticket, "refused")).to_be_visible()
 
 
 def test_field_is_read_after_another_person_approved(enter: Enter, keys: dict[str, str], maker: str) -> None:
     analyst = sit_down(enter, keys["analyst"])
-    ask(analyst, maker)
+    ticket = ask(analyst, maker)
     approver = sit_down(enter, keys["approver"])
-    approver.locator('.request[data-status="pending"]').first.get_by_role("button", name="Approve").click()
-    show = analyst.locator('.request[data-status="granted"]').first.get_by_role(
-        "button", name="Show the fields"
-    )
+    card_of(approver, ticket, "pending").get_by_role("button", name="Approve").click()
+    card = card_of(analyst, ticket, "granted")
+    show = card.get_by_role("button", name="Show the fields")
     expect(show).to_be_visible(timeout=30_000)
     # The grant counts only once its entry is in the ledger, a moment after it was given.
     for _ in range(100):
         show.click()
         analyst.wait_for_timeout(700)
-        if analyst.locator(".reading").count():
+        if card.locator(".reading").count():
             break
-    reading = analyst.locator(".reading").first
+    reading = card.locator(".reading")
     expect(reading).to_contain_text(f"{maker}@harbour.example")
     expect(reading.locator(".is-masked", has_text="Phone")).to_contain_text("••")
 
@@ -115,9 +122,9 @@ def test_what_is_read_carries_who_reads_it(enter: Enter, keys: dict[str, str], m
     analyst.check("#emergency")
     analyst.check("#alone")
     analyst.select_option("#purpose", "security_incident")
-    ask(analyst, maker)
+    ticket = ask(analyst, maker)
     expect(analyst.locator("#ask-answer .is-proof")).to_be_visible()
-    card = analyst.locator('.request[data-status="granted"]').first
+    card = card_of(analyst, ticket, "granted")
     expect(card).to_contain_text("emergency, alone")
     for _ in range(100):
         card.get_by_role("button", name="Show the fields").click()
