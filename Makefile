@@ -29,7 +29,7 @@ demo: setup
 
 test: .venv/dev.done
 	@tools/system.sh bwrap chromium postgres golang nats ip softhsm || true
-	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev.done
 	$(BIN)/ruff check .

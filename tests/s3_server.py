@@ -23,6 +23,16 @@ class S3Server:
 
     def __init__(self, bind: str = "127.0.0.1", host: str = "127.0.0.1") -> None:
         self.host = host
+        # A port that was free a moment ago may be taken by now: others are tried then.
+        for tries_left in reversed(range(5)):
+            try:
+                self._start(bind)
+                return
+            except RuntimeError:
+                if not tries_left:
+                    raise
+
+    def _start(self, bind: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lightwell-s3-"))
         self.port = _free_port()
         ports = {name: _free_port() for name in ("master.port", "volume.port", "filer.port")}
