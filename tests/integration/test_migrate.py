@@ -22,7 +22,7 @@ from lightwell.product.accounts.service import Credentials
 from lightwell.product.moving import Migration, MoveError
 from lightwell.product.videos import VideoRow
 from lightwell.product.videos.media import FILES
-from lightwell.residency import key_uses
+from lightwell.residency import key_uses, tripwires
 from lightwell.residency.cell import Cell
 from lightwell.residency.keys import VaultError
 from lightwell.residency.keys_models import AccountKey
@@ -64,6 +64,16 @@ def test_an_email_is_found_by_the_targets_own_index(pair: tuple[Cell, Cell]) -> 
     with pytest.raises(Problem) as refusal:
         live(pair[1], "somebody.else", email="MIRA.folds@canary-post.example")
     assert refusal.value.slug == "email-taken"
+
+
+def test_what_moved_is_guarded_by_the_targets_tripwires(pair: tuple[Cell, Cell]) -> None:
+    move(pair)
+    target = pair[1]
+    with target.database.read() as session:
+        # Any address is a pattern; this very one is known by its mark.
+        trip = tripwires.find(session, target.vault, ["mira.folds@canary-post.example"])
+    assert trip is not None
+    assert trip.why == "protected-value"
 
 
 def test_the_ledgers_of_both_cells_say_what_was_moved(pair: tuple[Cell, Cell]) -> None:

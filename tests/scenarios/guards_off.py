@@ -205,7 +205,7 @@ GUARDS: dict[str, Guard] = {
     ),
     "clashes": Guard(lambda: _put(migration.Migration, "_clash", lambda *_: ""), _MIGRATE, "clashes"),
     "comparison of copies": Guard(
-        lambda: _put(migration.Migration, "_compare", _nothing), _MIGRATE, "after_it_was_copied"
+        lambda: _put(migration.Migration, "_compare", _nothing), _MIGRATE, "what_opens_otherwise"
     ),
     "erasure of the old copy": Guard(
         lambda: _put(migration.Migration, "_sweep_source", _nothing), _MIGRATE, "scan_of_the_sources_bytes"
@@ -216,7 +216,7 @@ GUARDS: dict[str, Guard] = {
         "backup_of_the_source",
     ),
     "guarded where they moved to": Guard(
-        lambda: _put(parcel.tripwires, "guard", _nothing), _MIGRATE, "move_with_all"
+        lambda: _put(parcel.tripwires, "guard_all", _nothing), _MIGRATE, "guarded_by_the_targets"
     ),
     "erased stay erased": Guard(
         lambda: _everywhere("erase_returned", deletion, lambda *_: []), _MOVING, "brings_back"
