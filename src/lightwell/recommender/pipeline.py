@@ -1,5 +1,6 @@
 """Ranking: sources -> filters -> scorers -> selector; the same record gives the same bytes anywhere."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from lightwell.recommender.integers import Ints
 from lightwell.recommender.lazily import lazily
 from lightwell.recommender.measured import Measured
 from lightwell.recommender.policy import RankingPolicy
+from lightwell.recommender.ranker import RankerError
 from lightwell.recommender.record import (
     MOST_PLACES,
     RecordError,
@@ -26,6 +28,7 @@ from lightwell.recommender.scorers import Scorer
 from lightwell.recommender.selector import Pick, Selector
 from lightwell.recommender.snapshot import Snapshot
 from lightwell.recommender.sources import AGAIN, Source
+from lightwell.recommender.tables import tables_of
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,12 @@ def rank(snapshot: Snapshot, policy: RankingPolicy, inputs: SlateInputs) -> Rank
     """
     context = _open(snapshot, policy, inputs)
     return rank_opened(context, stages_of(context))
+
+
+def make_ready(snapshot: Snapshot) -> None:
+    """Lay out what ranking reads of a snapshot, which no request then waits for."""
+    with suppress(RankerError):  # whoever ranks from it is told
+        tables_of(snapshot)
 
 
 def stages_of(context: Context) -> Stages:

@@ -238,7 +238,9 @@ class Serving:
         try:
             while (wanted := self._next()) is not None:
                 try:
-                    self._snapshot = self._read(*wanted)
+                    found = self._read(*wanted)
+                    pipeline.make_ready(found)
+                    self._snapshot = found
                 except UNREADABLE as error:
                     self._put_aside(wanted[0], error)
         finally:
