@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 
-from lightwell.agreement.policy_papers import PaperError, make_paper, read_paper, text
+from lightwell.agreement.papers import PaperError
+from lightwell.agreement.policy_papers import make_paper, read_paper, text
 from lightwell.recommender.external import AnswerError, read_answer
 from lightwell.recommender.policy import PolicyError, RankingPolicy, default_policy, dump, parse
 from lightwell.recommender.policy_file import PolicyFileError, dump_file, parse_file

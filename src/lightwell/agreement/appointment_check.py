@@ -9,6 +9,7 @@ from typing import Final
 from lightwell.agreement import appointments as papers
 from lightwell.agreement.evidence import Case
 from lightwell.agreement.findings import MET, NO_EVIDENCE, Breaches, Finding, counted
+from lightwell.agreement.papers import signed_by
 from lightwell.agreement.roster import Seat, roster_digest
 from lightwell.wire import entries as kinds
 
@@ -77,7 +78,7 @@ def _decision_faults(
     # Signed under a roster that is no longer at hand: it was verified while it was in force.
     if seats is not None and not any(
         (seat.role, seat.name) == (decision.role, decision.seat)
-        and papers.signed_by(seat, signed, decision.signature)
+        and signed_by(seat, signed, decision.signature)
         for seat in seats
     ):
         faults.append(f"an appointment was {decision.outcome} without the signature that it names")

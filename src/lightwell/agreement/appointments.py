@@ -8,24 +8,19 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
-from lightwell.agreement.roster import Seat
+from lightwell.agreement.papers import read_form
 from lightwell.wire import canonical
 from lightwell.wire.commitment import commit, opens
-from lightwell.wire.keys import NoteError, Signature, SigningKey, Verifier
-from lightwell.wire.note import sign_note, split_note
+from lightwell.wire.keys import Signature, SigningKey
+from lightwell.wire.note import sign_note
 
 HEADER: Final = "lightwell/appointment/v1"
 KIND: Final = "appointment"
-MAX_PAPER_CHARACTERS: Final = 1_000
 Verb = Literal["consent", "veto"]
 
 _FORM: Final = re.compile(
     rf"{HEADER}\n(consent|veto)\n([a-z][a-z0-9_-]{{0,39}})\n([0-9a-f]{{16}})\n([0-9a-f]{{64}})\n\Z"
 )
-
-
-class PaperError(ValueError):
-    """The text is no paper about an appointment."""
 
 
 class Paper(Struct, frozen=True):
@@ -83,26 +78,5 @@ def read_paper(note: str) -> Paper:
     Raises:
         PaperError: malformed, or it has not one signature.
     """
-    if len(note) > MAX_PAPER_CHARACTERS:
-        raise PaperError(f"a paper has at most {MAX_PAPER_CHARACTERS} characters")
-    try:
-        signed, signatures = split_note(note)
-    except NoteError as error:
-        raise PaperError(f"not a signed note: {error}") from None
-    found = _FORM.match(signed)
-    if found is None:
-        raise PaperError("the signed text is not about an appointment")
-    if len(signatures) != 1:
-        raise PaperError("a paper has one signature")
-    verb, cell, appointment, commitment = found.groups()
-    return Paper(cast(Verb, verb), cell, appointment, commitment, signatures[0])
-
-
-def signed_by(seat: Seat, signed: str, signature: str) -> bool:
-    """Say whether a seat's key made a signature (hex) over a text; a malformed one is nobody's."""
-    try:
-        verifier = Verifier.from_vkey(seat.vkey)
-        raw = bytes.fromhex(signature)
-    except (NoteError, ValueError):
-        return False
-    return not verifier.is_cosigner and verifier.verify_text(signed, raw)
+    (verb, cell, appointment, commitment), signature = read_form(note, _FORM, "an appointment")
+    return Paper(cast(Verb, verb), cell, appointment, commitment, signature)

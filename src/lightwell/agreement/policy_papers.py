@@ -8,22 +8,19 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
+from lightwell.agreement import papers
 from lightwell.agreement.model import Agreement
+from lightwell.agreement.papers import read_form
 from lightwell.agreement.roster import Seat
-from lightwell.wire.keys import NoteError, Signature, SigningKey, Verifier
-from lightwell.wire.note import sign_note, split_note
+from lightwell.wire.keys import Signature, SigningKey
+from lightwell.wire.note import sign_note
 
 HEADER: Final = "lightwell/policy/v1"
-MAX_PAPER_CHARACTERS: Final = 1_000
 Verb = Literal["propose", "approve", "adopt"]
 
 _FORM: Final = re.compile(
     rf"{HEADER}\n(propose|approve|adopt)\n([a-z][a-z0-9_-]{{0,39}})\n([0-9a-f]{{64}})\n\Z"
 )
-
-
-class PaperError(ValueError):
-    """The text is no paper about a ranking policy."""
 
 
 class Paper(Struct, frozen=True):
@@ -64,29 +61,13 @@ def read_paper(note: str) -> Paper:
     Raises:
         PaperError: malformed, or it has not one signature.
     """
-    if len(note) > MAX_PAPER_CHARACTERS:
-        raise PaperError(f"a paper has at most {MAX_PAPER_CHARACTERS} characters")
-    try:
-        signed, signatures = split_note(note)
-    except NoteError as error:
-        raise PaperError(f"not a signed note: {error}") from None
-    found = _FORM.match(signed)
-    if found is None:
-        raise PaperError("the signed text is not about a ranking policy")
-    if len(signatures) != 1:
-        raise PaperError("a paper has one signature")
-    verb, cell, policy = found.groups()
-    return Paper(cast(Verb, verb), cell, policy, signatures[0])
+    (verb, cell, policy), signature = read_form(note, _FORM, "a ranking policy")
+    return Paper(cast(Verb, verb), cell, policy, signature)
 
 
 def signed_by(seat: Seat, verb: Verb, cell: str, policy: str, signature: str) -> bool:
     """Say whether a seat's key made a signature (hex) over that text; a malformed one is nobody's."""
-    try:
-        verifier = Verifier.from_vkey(seat.vkey)
-        raw = bytes.fromhex(signature)
-    except (NoteError, ValueError):
-        return False
-    return not verifier.is_cosigner and verifier.verify_text(text(verb, cell, policy), raw)
+    return papers.signed_by(seat, text(verb, cell, policy), signature)
 
 
 def needed(agreement: Agreement, *, promotes: bool, deploys: bool) -> dict[str, int]:

@@ -10,7 +10,8 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from lightwell.agreement import appointments as papers
-from lightwell.agreement.appointments import Paper, PaperError
+from lightwell.agreement.appointments import Paper
+from lightwell.agreement.papers import PaperError, signed_by
 from lightwell.agreement.roster import Seat
 from lightwell.base.clock import now_ms
 from lightwell.base.db import WriteSession
@@ -87,7 +88,7 @@ def _signer(cell: Cell, paper: Paper) -> Seat:
     """Return the seat with a say in appointments whose key made the signature."""
     signed = papers.text(paper.verb, paper.cell, paper.appointment, paper.commitment)
     for seat in cell.roster:
-        if seat.role in cell.agreement.appointments.by and papers.signed_by(
+        if seat.role in cell.agreement.appointments.by and signed_by(
             seat, signed, paper.signature.signature.hex()
         ):
             return seat

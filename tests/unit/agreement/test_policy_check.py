@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lightwell.agreement.load import digest, parse
-from lightwell.agreement.policy_papers import MAX_PAPER_CHARACTERS, PaperError, make_paper, read_paper
+from lightwell.agreement.papers import MAX_PAPER_CHARACTERS, PaperError
+from lightwell.agreement.policy_papers import make_paper, read_paper
 from lightwell.agreement.roster import Seat, roster_digest
 from lightwell.agreement.terms import TermStatus, evaluate
 from lightwell.wire import entries as kinds

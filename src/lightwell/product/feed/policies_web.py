@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.handlers import BaseRouteHandler
 from msgspec import Meta, Struct
 
-from lightwell.agreement.policy_papers import MAX_PAPER_CHARACTERS
+from lightwell.agreement.papers import MAX_PAPER_CHARACTERS
 from lightwell.base.errors import not_found
 from lightwell.base.threads import in_thread
 from lightwell.product.feed import policies

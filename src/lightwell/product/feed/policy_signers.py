@@ -8,7 +8,8 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from lightwell.agreement import policy_papers
-from lightwell.agreement.policy_papers import Paper, PaperError, Verb, read_paper
+from lightwell.agreement.papers import PaperError
+from lightwell.agreement.policy_papers import Paper, Verb, read_paper
 from lightwell.agreement.roster import Role, seats_of
 from lightwell.base.db import ReadSession
 from lightwell.base.errors import Problem
