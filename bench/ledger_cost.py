@@ -112,7 +112,7 @@ def _sequence(folder: Path, stop: Any) -> None:
 @contextmanager
 def _without_ledger() -> Any:
     with ExitStack() as stack:
-        stack.enter_context(patch.object(group_commit, "enqueue_prepared", lambda *_: None))
+        stack.enter_context(patch.object(group_commit, "write_prepared", lambda *_: None))
         stack.enter_context(
             patch.object(service, "prepare", lambda _: PreparedEntry(secrets.token_bytes(32), b""))
         )

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from lightwell.apps.background import Background
 from lightwell.apps.crossing import Herald
@@ -22,6 +25,7 @@ from lightwell.residency.cell import Cell
 from lightwell.residency.in_force import OrderWatch
 
 _log = log("worker")
+_LOG_SECONDS: Final = 0.5
 
 
 def run(folder: Path) -> None:
@@ -46,6 +50,7 @@ def run(folder: Path) -> None:
     pad = Padding(cell).add if cell.settings.ledger_pad_to > 1 else None
     sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"), pad)
     background.start("sequencer", sequencer.run)
+    background.start("log", lambda stop: _tend_log(cell, stop))
     background.start("trainer", Trainer(cell).run)
     background.start("videos", lambda stop: videos_tasks.run(cell, stop))
     background.start("herald", Herald(cell).run)
@@ -64,6 +69,14 @@ def run(folder: Path) -> None:
     cell.close()
     if background.failed:
         raise OSError("a part of the worker failed; its log says which")
+
+
+def _tend_log(cell: Cell, stop: Event) -> None:
+    while not stop.wait(_LOG_SECONDS):
+        try:
+            cell.database.tend_log()
+        except SQLAlchemyError as error:
+            _log.error("the database's log was not tended", error)
 
 
 def _count_labels(cell: Cell, stop: Event) -> None:

@@ -1,18 +1,25 @@
 """One labelled model on two engines: a read session cannot write, a write commits once, at the edge."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Engine, Integer, Select, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from lightwell.base.labels import check_table
+from lightwell.base.turns import Turn
 
 # SQLite numbers rows by itself only in a plain INTEGER key.
 COUNTER = BigInteger().with_variant(Integer(), "sqlite")
+
+Write = Callable[[str, Sequence[tuple[Any, ...]]], object]
+"""Writes rows: a statement with a `?` for each value, and the values of each row."""
+
+_UNTENDED_PAGES: Final = 16_000
 
 
 class Model(DeclarativeBase):
@@ -72,6 +79,10 @@ class Database:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._write_engine = self.engine.execution_options(lightwell_write=True)
+        file = self.engine.url.database
+        self._turn = (
+            Turn(Path(f"{file}-turn")) if self.is_sqlite and file not in (None, "", ":memory:") else None
+        )
         self._own = threading.local()
         self._drivers: list[Any] = []
         self._disposed = 0
@@ -97,8 +108,76 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[WriteSession]:
         """Give a session whose transaction commits durably when the block ends, or rolls back whole."""
-        with WriteSession(self._write_engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn_taken(),
+            WriteSession(self._write_engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @contextmanager
+    def write_rows(self) -> Iterator[Write]:
+        """Give what writes rows as they are; all it wrote is durable when the block ends, or nothing is.
+
+        It is for what is written all the time: on an embedded database it costs no session's work.
+
+        Raises:
+            IntegrityError: a row contradicts others.
+            DBAPIError: the database did not do it.
+        """
+        if not self.is_sqlite:
+            with self.write() as session:
+                connection = session.connection()
+                yield lambda text, rows: connection.exec_driver_sql(text.replace("?", "%s"), [*rows])
+            return
+        driver = self.driver()
+        faults = self.engine.dialect.loaded_dbapi
+        with self._turn_taken():
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                yield driver.executemany
+                driver.execute("COMMIT")
+            except faults.IntegrityError as error:
+                raise IntegrityError("write_rows", None, error) from error
+            except faults.Error as error:
+                raise OperationalError("write_rows", None, error) from error
+            finally:
+                if driver.in_transaction:
+                    driver.rollback()
+
+    def turn_if_free(self) -> AbstractContextManager[bool]:
+        """Have the writers' turn for a block if this database has turns and nobody has it; say whether.
+
+        Whoever has it begins to write without waiting for others.
+        """
+        return self._turn.taken_if_free() if self._turn else nullcontext(enter_result=False)
+
+    def leave_log_to_others(self) -> None:
+        """Have commits of this process leave an embedded database's log as it is: others call `tend_log`.
+
+        Only a log of tens of megabytes, which nobody tends, is brought into the file all the same.
+        """
+        if self.is_sqlite:
+            self.dispose()
+            event.listen(self.engine, "connect", _leave_log)
+
+    def tend_log(self) -> None:
+        """Bring what is committed from an embedded database's log into its file, so that the log begins anew.
+
+        Others write meanwhile; they wait only while what came in between is brought over too.
+
+        Raises:
+            DBAPIError: the database did not do it.
+        """
+        if not self.is_sqlite:
+            return
+        driver = self.driver()
+        try:
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self._turn_taken():
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            raise OperationalError("tend_log", None, error) from error
 
     def create_all(self) -> None:
         """Create the tables of every model that has been imported; existing ones are left alone."""
@@ -110,6 +189,11 @@ class Database:
         while self._drivers:
             self._drivers.pop().close()
         self.engine.dispose()
+        if self._turn:
+            self._turn.close()
+
+    def _turn_taken(self) -> AbstractContextManager[object]:
+        return self._turn.taken() if self._turn else nullcontext()
 
     def driver(self) -> Any:
         """Return this thread's own connection of the driver, for `Statement`: every read stands alone."""
@@ -189,6 +273,10 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _leave_log(connection: Any, _: Any) -> None:
+    connection.execute(f"PRAGMA wal_autocheckpoint={_UNTENDED_PAGES}").close()
 
 
 def _begin_sqlite(connection: Any) -> None:

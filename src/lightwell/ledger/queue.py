@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lightwell.base.db import WriteSession
+from lightwell.base.db import Write, WriteSession
 from lightwell.ledger.models import LedgerEntry
 from lightwell.wire import entries as wire_entries
 from lightwell.wire.entries import Entry
 from lightwell.wire.merkle import leaf_hash
 
 # Every slate passes here: a row given to the driver as it is costs a third of one given to the toolkit.
-_INSERT = f"INSERT INTO {LedgerEntry.__tablename__} (leaf_hash, entry) VALUES "  # noqa: S608  no value is in it
+_INSERT = f"INSERT INTO {LedgerEntry.__tablename__} (leaf_hash, entry) VALUES (?, ?)"  # noqa: S608  no value
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ def enqueue_many(session: WriteSession, entries: Iterable[Entry]) -> list[bytes]
 
 def enqueue_prepared(session: WriteSession, entries: Iterable[PreparedEntry]) -> None:
     """Queue entries that `prepare` returned, which keep their order."""
+    connection = session.connection()
+    text = _INSERT if connection.dialect.paramstyle == "qmark" else _INSERT.replace("?", "%s")
+    write_prepared(lambda _, rows: connection.exec_driver_sql(text, [*rows]), entries)
+
+
+def write_prepared(write: Write, entries: Iterable[PreparedEntry]) -> None:
+    """Queue entries that `prepare` returned, which keep their order, by `Database.write_rows`."""
     if rows := [(one.leaf_hash, one.data) for one in entries]:
-        connection = session.connection()
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        connection.exec_driver_sql(f"{_INSERT}({mark}, {mark})", rows)
+        write(_INSERT, rows)
