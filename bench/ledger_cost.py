@@ -21,7 +21,6 @@ from typing import Any
 from unittest.mock import patch
 
 from litestar.testing import TestClient
-from sqlalchemy import select
 from tests.factories.catalogue import publish_catalogue
 from tests.factories.cells import found_cell
 from tests.factories.people import sign_up
@@ -29,7 +28,7 @@ from tests.factories.people import sign_up
 from lightwell.apps.web import build_app
 from lightwell.ledger.queue import PreparedEntry
 from lightwell.ledger.sequencer import Sequencer
-from lightwell.product.accounts import Account, AccountRow
+from lightwell.product.accounts.web import COOKIE
 from lightwell.product.feed import group_commit, service
 from lightwell.residency.cell import Cell
 
@@ -68,7 +67,7 @@ def measure() -> list[dict[str, Any]]:
     ]
 
 
-async def _serve(cell: Cell, viewers: list[Account], seconds: float) -> float:
+async def _serve(cell: Cell, viewers: list[str], seconds: float) -> float:
     """Answer slates with `AT_ONCE` under way; return how many a second."""
     feed = service.Feed(cell)
     end = time.perf_counter() + seconds
@@ -120,10 +119,10 @@ def _without_ledger() -> Any:
         yield
 
 
-def _sign_up(cell: Cell) -> list[Account]:
+def _sign_up(cell: Cell) -> list[str]:
+    tokens = []
     with TestClient(build_app(cell), base_url="http://us.test") as client:
         for number in range(VIEWERS):
             sign_up(client, f"bench.{number}")
-    with cell.database.read() as session:
-        rows = session.execute(select(AccountRow.account_id, AccountRow.handle, AccountRow.display_name))
-        return [Account(*row) for row in rows]
+            tokens.append(str(client.cookies[COOKIE]))
+    return tokens

@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
-from sqlalchemy import text
+from sqlalchemy import bindparam, literal_column, select, text
 from sqlalchemy.exc import OperationalError
 
 from lightwell.base.db import Database, Statement
 from lightwell.base.errors import Problem
 from lightwell.ledger.queue import prepare
-from lightwell.product.accounts import current_account
+from lightwell.product.accounts import Account, current_account
 from lightwell.product.feed import cards as feed_cards
-from lightwell.product.feed import service
+from lightwell.product.feed import records, service
 from lightwell.product.feed.cards import Cards
 from lightwell.product.feed.group_commit import GroupCommit, Prepared
+from lightwell.product.feed.models import SlateRecordRow
+from lightwell.product.videos import VideoCountRow
 from lightwell.recommender import pipeline
 from lightwell.residency.cell import Cell
 from lightwell.wire import entries
@@ -350,6 +352,58 @@ def test_a_viewer_who_leaves_meanwhile_hinders_nobody(client: Client, cell: Cell
 
     assert asyncio.run(ask())
     commit.close()
+
+
+def test_slates_drafted_together_are_each_their_viewers_own_and_a_strangers_request_ends_alone(
+    client: Client, cell: Cell
+) -> None:
+    publish_catalogue(cell, 40)
+    slate_of = {}
+    for name in ("ana.quiet", "bo_lines", "cy"):
+        account = sign_up(client, name)["account_id"]
+        slate_of[str(client.cookies["lightwell_session"])] = account
+        slate(client)
+    feed = service.Feed(cell)
+
+    async def ask() -> list[bytes | BaseException]:
+        tokens = [*slate_of, "nobody's"] * 3
+        return await asyncio.gather(
+            *(feed.answer(token, "for_you", 5, nonce=f"{at:032x}") for at, token in enumerate(tokens)),
+            return_exceptions=True,
+        )
+
+    answers = asyncio.run(ask())
+    feed.close()
+    for at, (account, answer) in enumerate(zip([*slate_of.values(), None] * 3, answers, strict=True)):
+        if account is None:
+            assert isinstance(answer, Problem)
+            assert answer.status == 401
+            continue
+        assert isinstance(answer, bytes)
+        leaf = bytes.fromhex(json.loads(answer)["proof"]["leaf"])
+        with cell.database.read() as session:
+            row = session.get_one(SlateRecordRow, leaf)
+            assert row.account_id == account
+            record, _ = records.own_record(cell, session, Account(account, "", ""), leaf)
+        assert f"{at:032x}".encode() in record.inputs
+
+
+def test_a_block_of_statements_reads_once_and_the_next_sees_what_came_since(cell: Cell) -> None:
+    if not cell.database.is_sqlite:
+        pytest.skip("a database with a server gives each statement what is committed by then")
+    (video,) = insert_catalogue(cell, 1)
+    counted = Statement(select(VideoCountRow.likes).where(VideoCountRow.video_id == bindparam("v")), "v")
+    (before,) = counted.one(cell.database, video) or (None,)
+    with cell.database.one_read():
+        assert counted.one(cell.database, video) == (before,)
+        with cell.database.write() as session:
+            session.execute(text("UPDATE video_counts SET likes = likes + 1"))
+        assert counted.one(cell.database, video) == (before,)
+    assert counted.one(cell.database, video) == (before + 1,)
+    wrong = Statement(select(literal_column("nothing_of_that_name")))
+    with pytest.raises(OperationalError), cell.database.one_read():
+        wrong.one(cell.database)
+    assert counted.one(cell.database, video) == (before + 1,)
 
 
 def test_a_statement_sees_what_is_committed_and_only_that(client: Client, cell: Cell) -> None:

@@ -145,6 +145,25 @@ class Database:
                 if driver.in_transaction:
                     driver.rollback()
 
+    @contextmanager
+    def one_read(self) -> Iterator[None]:
+        """Let the statements of this thread read what was committed before the block, until it ends.
+
+        An embedded database then looks once for what is new, and not for each `Statement`; elsewhere it does
+        nothing.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        driver = self.driver()
+        driver.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # A statement that failed has closed it.
+            if driver is self.driver() and driver.in_transaction:
+                driver.execute("COMMIT")
+
     def turn_if_free(self) -> AbstractContextManager[bool]:
         """Have the writers' turn for a block if this database has turns and nobody has it; say whether.
 

@@ -21,13 +21,20 @@ async def signed_in(cell: Cell, scope: HTTPScope) -> Account:
     Raises:
         Problem: 401, nobody who is signed in.
     """
-    token = _token(scope)
-    found = None
-    if token and cell.database.is_sqlite:
+    token = token_of(scope)
+    if cell.database.is_sqlite:
         # Microseconds: less than a thread would cost.
-        found = current_account(cell, token)
-    elif token:
-        found = await asyncio.to_thread(current_account, cell, token)
+        return account_of(cell, token)
+    return await asyncio.to_thread(account_of, cell, token)
+
+
+def account_of(cell: Cell, token: str) -> Account:
+    """Return who is signed in with a token.
+
+    Raises:
+        Problem: 401, nobody.
+    """
+    found = current_account(cell, token)
     if found is None:
         raise Problem(401, "not-signed-in", "Sign in first.")
     return found
@@ -81,11 +88,16 @@ async def answer_json(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _token(scope: HTTPScope) -> str:
+def token_of(scope: HTTPScope) -> str:
+    """Return the token of the session that a request belongs to.
+
+    Raises:
+        Problem: 401, it names none.
+    """
     for name, value in scope["headers"]:
         if name == b"cookie":
             for part in value.split(b";"):
                 pair = part.strip()
                 if pair.startswith(_COOKIE):
                     return pair[len(_COOKIE) :].strip(b'"').decode("latin-1")
-    return ""
+    raise Problem(401, "not-signed-in", "Sign in first.")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any, Final
@@ -23,6 +23,7 @@ FACTS_SECONDS: Final = 60.0
 _MOST: Final = 30_000
 _MOST_GONE: Final = 2_000
 _AMONG: Final = 250
+_SIZES: Final = (2, 10, 30, 90, _AMONG)
 _VIDEO, _COUNT = VideoRow.__table__.c, VideoCountRow.__table__.c
 _JOINED: Final = VideoRow.__table__.outerjoin(VideoCountRow.__table__, _VIDEO.video_id == _COUNT.video_id)
 _PUBLISHED: Final = "published"
@@ -84,9 +85,7 @@ class Cards:
         gone = set(video_ids)
         for first in range(0, len(video_ids), _AMONG):
             some = video_ids[first : first + _AMONG]
-            # Always so many values, whatever is asked, so that there is one statement.
-            padding = [some[0]] * (_AMONG - len(some))
-            rows = _status_of(_AMONG).all(self._database, *some, *padding)
+            rows = _status_of(_AMONG).all(self._database, *_padded(some, _AMONG))
             gone -= {video_id for video_id, status in rows if status == _PUBLISHED}
         with self._lock:
             for video_id in gone:
@@ -98,7 +97,7 @@ class Cards:
     def _count(self, cards: dict[str, Card], now: float) -> dict[str, Card]:
         """Renew the counts of cards whose facts are known; return those that are published still."""
         found: dict[str, Card] = {}
-        for video_id, status, *counts in _counts_of(len(cards)).all(self._database, *cards):
+        for video_id, status, *counts in self._rows(_counts_of, list(cards)):
             if status == _PUBLISHED:
                 found[video_id] = _counted(cards[video_id], counts, now)
         for video_id in cards.keys() - found.keys():
@@ -108,7 +107,7 @@ class Cards:
     def _read(self, video_ids: Sequence[str], now: float) -> dict[str, Card]:
         """Read all that is shown of videos; return the cards of those that are published."""
         found: dict[str, Card] = {}
-        for status, views, likes, shares, *facts in _facts_of(len(video_ids)).all(self._database, *video_ids):
+        for status, views, likes, shares, *facts in self._rows(_facts_of, video_ids):
             if status == _PUBLISHED:
                 found[facts[0]] = _counted(_card(facts, now + FACTS_SECONDS), (views, likes, shares), now)
         with self._lock:
@@ -120,6 +119,20 @@ class Cards:
                 for video_id in list(islice(self._kept, _MOST // 10)):
                     del self._kept[video_id]
         return found
+
+    def _rows(
+        self, statement: Callable[[int], Statement], video_ids: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        """What statements read of videos, some hundreds at a time."""
+        for first in range(0, len(video_ids), _AMONG):
+            some = video_ids[first : first + _AMONG]
+            size = next(size for size in _SIZES if size >= len(some))
+            yield from statement(size).all(self._database, *_padded(some, size))
+
+
+def _padded(video_ids: Sequence[str], size: int) -> list[str]:
+    """Always so many values, whatever is asked, so that there are few statements."""
+    return [*video_ids, *[video_ids[0]] * (size - len(video_ids))]
 
 
 def nothing(video_id: str) -> Card:

@@ -12,7 +12,7 @@ from litestar.types import HTTPScope, Receive, Send
 from lightwell.base.errors import Problem, not_found
 from lightwell.base.threads import in_thread
 from lightwell.product.accounts import Account
-from lightwell.product.accounts.raw_requests import answer_json, signed_in
+from lightwell.product.accounts.raw_requests import answer_json, token_of
 from lightwell.product.feed import records
 from lightwell.product.feed.reasons import reasons_of
 from lightwell.product.feed.service import MAX_SLATE, Feed
@@ -33,9 +33,9 @@ async def read_feed(scope: HTTPScope, receive: Receive, send: Send) -> None:
     if scope["method"] != "GET":
         raise MethodNotAllowedException(headers={"allow": "GET"})
     state = scope["litestar_app"].state
-    account = await signed_in(state.cell, scope)
+    token = token_of(scope)
     tab, k, nonce = _asked(scope["query_string"])
-    await answer_json(send, 200, await state.feed.answer(account, tab, k, nonce))
+    await answer_json(send, 200, await state.feed.answer(token, tab, k, nonce))
 
 
 @get("/api/slates/{leaf:str}")
