@@ -1,5 +1,6 @@
 """The worker process of a cell: sequencer, transcoding, training, handing to the gateway, orders, expiry."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -88,4 +89,6 @@ def _count_labels(cell: Cell, stop: Event) -> None:
 
 
 if __name__ == "__main__":
+    # What a person waits for goes first.
+    os.nice(5)
     run(Path(sys.argv[1]))

@@ -10,17 +10,23 @@ Told = TypeVar("Told")
 
 
 class Together(Generic[Given, Made]):
-    """Collects what is asked within one turn of a loop; what is asked alone waits for nobody.
+    """Collects what is asked within one turn of a loop, or a little longer.
 
     Args:
         work: takes what was given, and returns what came of each, in the same order: an exception is raised
             where it was asked.
         most: so many at once; the others have the next turn, after all else that the loop has to do.
+        apart: seconds from the beginning of one group to that of the next: what comes sooner waits for as
+            long, and makes a larger group. What comes to a loop at rest waits for nothing.
     """
 
-    def __init__(self, work: Callable[[Sequence[Given]], Sequence[Made | Exception]], most: int) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[Given]], Sequence[Made | Exception]], most: int, apart: float = 0.0
+    ) -> None:
         self._work = work
         self._most = most
+        self._apart = apart
+        self._next = 0.0
         self._waiting: dict[asyncio.AbstractEventLoop, list[tuple[Given, asyncio.Future[Made]]]] = {}
 
     async def outcome(self, given: Given) -> Made:
@@ -30,12 +36,16 @@ class Together(Generic[Given, Made]):
         waiting = self._waiting.get(loop)
         if waiting is None:
             waiting = self._waiting[loop] = []
-            loop.call_soon(self._run, loop)
+            if loop.time() < self._next:
+                loop.call_at(self._next, self._run, loop)
+            else:
+                loop.call_soon(self._run, loop)
         waiting.append((given, answer))
         return await answer
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         waiting = self._waiting.pop(loop)
+        self._next = loop.time() + self._apart
         now, later = waiting[: self._most], waiting[self._most :]
         if later:
             self._waiting[loop] = later

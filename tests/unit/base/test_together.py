@@ -31,6 +31,31 @@ def test_what_comes_in_one_turn_is_one_group_of_no_more_than_the_most() -> None:
     assert all(isinstance(one, ValueError) for one in outcomes[1::2])
 
 
+def test_groups_begin_apart_and_what_comes_to_a_loop_at_rest_waits_for_nothing() -> None:
+    began: list[tuple[float, int]] = []
+
+    def work(given: Sequence[int]) -> list[int | Exception]:
+        began.append((asyncio.get_running_loop().time(), len(given)))
+        return [*given]
+
+    together = Together(work, most=8, apart=0.25)
+
+    async def ask() -> float:
+        loop = asyncio.get_running_loop()
+        first = loop.time()
+        await together.outcome(1)
+        waiting = [asyncio.create_task(together.outcome(one)) for one in (2, 3)]
+        await asyncio.sleep(0.05)
+        await asyncio.gather(*waiting, together.outcome(4))
+        return first
+
+    first = asyncio.run(ask())
+    assert [size for _, size in began] == [1, 3]
+    assert began[0][0] - first < 0.2
+    # Clocks of loops count in whole milliseconds.
+    assert began[1][0] - began[0][0] > 0.248
+
+
 def test_each_loop_has_groups_of_its_own() -> None:
     together = Together(_halves, most=8)
     assert [asyncio.run(together.outcome(one)) for one in (2, 4)] == [1, 2]
