@@ -1,11 +1,13 @@
 """Named threads of one process that start together and end together."""
 
+import os
 import threading
 from collections.abc import Callable
 
 from lightwell.base.telemetry import log
 
 _log = log("background")
+_LATER = 5
 
 
 class Background:
@@ -16,9 +18,16 @@ class Background:
         self.failed = False
         self._threads: list[threading.Thread] = []
 
-    def start(self, name: str, run: Callable[[threading.Event], object]) -> None:
-        """Run `run(stop)` in a thread; an exception it lets out stops the whole process's background."""
-        thread = threading.Thread(target=self._guard, args=(name, run), name=name, daemon=True)
+    def start(self, name: str, run: Callable[[threading.Event], object], *, gives_way: bool = False) -> None:
+        """Run `run(stop)` in a thread; an exception it lets out stops the whole process's background.
+
+        Args:
+            name: of the thread.
+            run: what it does.
+            gives_way: whether the thread, and the processes it starts, go after others where the processor is
+                short. It must not be one that others wait for.
+        """
+        thread = threading.Thread(target=self._guard, args=(name, run, gives_way), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -28,8 +37,11 @@ class Background:
         for thread in self._threads:
             thread.join(timeout)
 
-    def _guard(self, name: str, run: Callable[[threading.Event], object]) -> None:
+    def _guard(self, name: str, run: Callable[[threading.Event], object], gives_way: bool) -> None:
         try:
+            if gives_way:
+                # Of this thread alone, as Linux counts.
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LATER)
             run(self.stop)
         except BaseException as error:  # noqa: BLE001  a half-working process is worse than a stopped one
             _log.error("a background thread failed", error, thread=name)

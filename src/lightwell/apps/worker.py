@@ -1,6 +1,5 @@
 """The worker process of a cell: sequencer, transcoding, training, handing to the gateway, orders, expiry."""
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -52,8 +51,8 @@ def run(folder: Path) -> None:
     sequencer = Sequencer(cell.settings, cell.database, cell.vault.signing_key("ledger"), pad)
     background.start("sequencer", sequencer.run)
     background.start("log", lambda stop: _tend_log(cell, stop))
-    background.start("trainer", Trainer(cell).run)
-    background.start("videos", lambda stop: videos_tasks.run(cell, stop))
+    background.start("trainer", Trainer(cell).run, gives_way=True)
+    background.start("videos", lambda stop: videos_tasks.run(cell, stop), gives_way=True)
     background.start("herald", Herald(cell).run)
     background.start("expiry", lambda stop: access.run_expiry(cell, stop))
     background.start("quarantine", lambda stop: quarantine.run_expiry(cell, stop))
@@ -89,6 +88,4 @@ def _count_labels(cell: Cell, stop: Event) -> None:
 
 
 if __name__ == "__main__":
-    # What a person waits for goes first.
-    os.nice(5)
     run(Path(sys.argv[1]))

@@ -60,8 +60,8 @@ class Progress:
     root: bytes
 
 
-Pad: TypeAlias = Callable[[WriteSession, int], None]
-"""`pad(session, count)` queues `count` entries that look like others and say nothing, or none."""
+Pad: TypeAlias = Callable[[int], None]
+"""`pad(count)` queues `count` entries that look like others and say nothing, or none."""
 
 
 class Assignment:
@@ -118,27 +118,38 @@ class Assignment:
             The batch, without entries if none waits or too many are not public yet; None if the lease is
             lost.
         """
+        # Only the lease's holder takes entries from the queue: what is read of it stays true until then, and
+        # other writers need not wait for it.
+        is_full = len(self._taken) >= WAITING_BATCHES
+        rows = [] if is_full else self._next_rows()
+        if self._shuffle:
+            secrets.SystemRandom().shuffle(rows)
+        ids = array("q", (row[0] for row in rows))
+        packed = _pack(ids)
         with self._database.write() as session:
             state = self._held_state(session)
             if state is None:
                 return None
             first = state.assigned_size
-            taken = {one for ids in self._taken.values() for one in ids}
-            if len(self._taken) >= WAITING_BATCHES:
-                return Batch(first, (), (), ())
-            rows = _waiting(session, taken)
-            if self._pad and (over := len(rows) % self._pad_to):
-                self._pad(session, self._pad_to - over)
-                rows = _waiting(session, taken)
-            if self._shuffle:
-                secrets.SystemRandom().shuffle(rows)
-            ids = array("q", (row[0] for row in rows))
             if rows:
-                session.connection().execute(_ADD_BATCH, {"first_index": first, "entry_ids": _pack(ids)})
+                session.connection().execute(_ADD_BATCH, {"first_index": first, "entry_ids": packed})
                 state.assigned_size = first + len(rows)
         if rows:
             self._taken[first] = ids
         return Batch(first, ids, [row[1] for row in rows], [row[2] for row in rows])
+
+    def _next_rows(self) -> list[Row[int, bytes, bytes]]:
+        """Read the oldest entries without an index; what they lack in number is added first."""
+        taken = {one for ids in self._taken.values() for one in ids}
+        with self._database.read() as session:
+            rows = _waiting(session, taken)
+        if self._pad and (over := len(rows) % self._pad_to):
+            wanted = len(rows) + self._pad_to - over
+            self._pad(self._pad_to - over)
+            # Others may have come meanwhile: those beyond the number wait for the next batch.
+            with self._database.read() as session:
+                rows = _waiting(session, taken)[:wanted]
+        return rows
 
     def recover(self) -> tuple[Progress, list[int]]:
         """Return how far the ledger is and where the batches begin that are not known to be public."""
@@ -257,7 +268,7 @@ _DROP_RANGE = delete(LedgerEntry.__table__).where(  # type: ignore[arg-type]
 )
 
 
-def _waiting(session: WriteSession, taken: Collection[int]) -> list[Row[int, bytes, bytes]]:
+def _waiting(session: ReadSession, taken: Collection[int]) -> list[Row[int, bytes, bytes]]:
     """Return id, leaf hash and bytes of the oldest entries that are not in `taken`, at most `BATCH`."""
     found = session.execute(_QUEUE.limit(BATCH + len(taken)))
     return [row for row in found if row[0] not in taken][:BATCH]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from lightwell.base.clock import minute_s
-from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.db import ReadSession
 from lightwell.base.errors import Problem
-from lightwell.ledger.queue import enqueue_many
+from lightwell.ledger.queue import prepare, write_prepared
 from lightwell.product.feed.models import SlatePaddingRow
 from lightwell.product.feed.serving import Serving
 from lightwell.residency.cell import Cell
@@ -22,6 +22,7 @@ from lightwell.wire import commitment
 from lightwell.wire.entries import SlateServed
 
 KIND = "padding"
+_INSERT = f"INSERT INTO {SlatePaddingRow.__tablename__} (commitment, opening, digest) VALUES (?, ?, ?)"  # noqa: S608
 
 
 class Padding:
@@ -32,24 +33,28 @@ class Padding:
     """
 
     def __init__(self, cell: Cell) -> None:
+        self._database = cell.database
         self._serving = Serving(cell)
 
-    def add(self, session: WriteSession, count: int) -> None:
+    def add(self, count: int) -> None:
         """Queue `count` entries of padding; none before the cell has anything to rank slates from."""
         try:
             snapshot, policy = self._serving.named()
         except Problem:
             return
-        rows, facts = [], []
+        rows, padding = [], []
         for _ in range(count):
             opening, digest = secrets.token_bytes(16), secrets.token_bytes(32)
             committed = commitment.commit(KIND, opening, digest)
-            rows.append({"commitment": committed, "opening": opening, "digest": digest})
-            facts.append(
-                SlateServed(at=minute_s(), commitment=committed.hex(), snapshot=snapshot, policy=policy)
+            rows.append((committed, opening, digest))
+            padding.append(
+                prepare(
+                    SlateServed(at=minute_s(), commitment=committed.hex(), snapshot=snapshot, policy=policy)
+                )
             )
-        session.execute(insert(SlatePaddingRow), rows)
-        enqueue_many(session, facts)
+        with self._database.write_rows() as write:
+            write(_INSERT, rows)
+            write_prepared(write, padding)
 
 
 def padding_for_replay(session: ReadSession, commitments: list[bytes]) -> list[dict[str, str]]:

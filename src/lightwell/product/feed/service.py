@@ -47,7 +47,7 @@ MAX_SLATE = 30
 _AT_ONCE = 32
 # A commit, and all that one request leaves cold for the next, cost as much as half a ranking: less than a
 # viewer could notice is waited so that several share it.
-_APART_SECONDS = 0.006
+_APART_SECONDS = 0.01
 _READY_SECONDS = 0.2
 
 
