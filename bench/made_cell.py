@@ -7,6 +7,7 @@ own key, and every session's token is indexed as `sign_up` does.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,9 +47,11 @@ def make_cell(folder: Path, videos: int, viewers: int, events: int) -> list[str]
         tokens = insert_viewers(cell, arrays, viewers, events)
         deploy_made(cell, arrays)
         with cell.database.engine.connect() as connection:
-            # What bulk loading left in the write-ahead log is no part of what serving costs.
+            # What bulk loading left in the write-ahead log, and for the disk to do, is no part of what
+            # serving costs.
             if cell.database.is_sqlite:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.sync()
     finally:
         cell.close()
     return tokens
