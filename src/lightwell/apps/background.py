@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lightwell.base.telemetry import log
 
 _log = log("background")
-_LATER = 5
+_LATER, _LAST = 5, 19
 
 
 class Background:
@@ -41,7 +41,9 @@ class Background:
         try:
             if gives_way:
                 # Of this thread alone, as Linux counts.
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LATER)
+                thread = threading.get_native_id()
+                own = os.getpriority(os.PRIO_PROCESS, thread)
+                os.setpriority(os.PRIO_PROCESS, thread, min(own + _LATER, _LAST))
             run(self.stop)
         except BaseException as error:  # noqa: BLE001  a half-working process is worse than a stopped one
             _log.error("a background thread failed", error, thread=name)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 
 class Turn:
@@ -24,6 +25,7 @@ class Turn:
         self._lock = threading.RLock()
         self._depth = 0
         self._descriptor = -1
+        _TURNS.add(self)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -69,6 +71,13 @@ class Turn:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
+    def forget(self) -> None:
+        """Have no part in what this process's parent holds: its turn must end with it, whoever it started."""
+        self._lock, self._depth = threading.RLock(), 0
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
     def _enter(self, how: int) -> None:
         if not self._depth:
             if self._descriptor < 0:
@@ -80,3 +89,14 @@ class Turn:
         self._depth -= 1
         if not self._depth:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+
+_TURNS: WeakSet[Turn] = WeakSet()
+
+
+def _forget_all() -> None:
+    for turn in _TURNS:
+        turn.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

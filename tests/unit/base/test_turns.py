@@ -1,5 +1,7 @@
 """Writers of one database wait for each other in turn; rows they write are kept whole or not at all."""
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +25,21 @@ from pathlib import Path
 from lightwell.base.turns import Turn
 with Turn(Path(sys.argv[1])).taken():
     print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+_FORK_AND_HOLD = """
+import os, sys, time
+from pathlib import Path
+from lightwell.base.turns import Turn
+with Turn(Path(sys.argv[1])).taken():
+    child = os.fork()
+    if not child:
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
     sys.stdin.read()
 """
 
@@ -67,6 +84,29 @@ def test_a_turn_is_had_by_one_process_at_a_time_and_by_the_next_when_that_one_is
     with turn.taken_if_free() as is_mine:
         assert is_mine
     turn.close()
+
+
+def test_a_turn_ends_with_its_process_though_one_that_it_forked_lives_on(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _FORK_AND_HOLD, str(tmp_path / "x")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    turn = Turn(tmp_path / "x")
+    try:
+        with turn.taken_if_free() as is_mine:
+            assert not is_mine
+        holder.kill()
+        holder.wait()
+        with turn.taken_if_free() as is_mine:
+            assert is_mine
+        os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        turn.close()
 
 
 def test_a_turn_is_had_by_one_thread_at_a_time_which_may_take_it_again(tmp_path: Path) -> None:
