@@ -51,6 +51,13 @@ def database(database_url: str) -> Database:
     return made
 
 
+def _started(code: str, file: Path) -> tuple[subprocess.Popen[str], str]:
+    """A process that runs some code about a file, and the first line that it said."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code, str(file)], **pipes)  # type: ignore[call-overload]
+    return process, process.stdout.readline()
+
+
 def _works(database: Database) -> list[str]:
     with database.read() as session:
         return sorted(session.execute(text("SELECT work FROM reservations")).scalars())
@@ -66,14 +73,8 @@ def test_a_turn_is_had_by_one_process_at_a_time_and_by_the_next_when_that_one_is
     tmp_path: Path,
 ) -> None:
     turn = Turn(tmp_path / "x")
-    other = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(tmp_path / "x")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert other.stdout is not None
-    assert other.stdout.readline() == "held\n"
+    other, said = _started(_HOLD, tmp_path / "x")
+    assert said == "held\n"
     with turn.taken_if_free() as is_mine:
         assert not is_mine
     threading.Timer(0.2, other.kill).start()
@@ -87,14 +88,8 @@ def test_a_turn_is_had_by_one_process_at_a_time_and_by_the_next_when_that_one_is
 
 
 def test_a_turn_ends_with_its_process_though_one_that_it_forked_lives_on(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", _FORK_AND_HOLD, str(tmp_path / "x")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    child = int(holder.stdout.readline())
+    holder, said = _started(_FORK_AND_HOLD, tmp_path / "x")
+    child = int(said)
     turn = Turn(tmp_path / "x")
     try:
         with turn.taken_if_free() as is_mine:
