@@ -105,8 +105,8 @@ def build_app(cell: Cell) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        # The worker does.
-        cell.database.leave_log_to_others()
+        # The worker tends it.
+        cell.database.leave_log_alone()
         aggregates.offer(counting.questions())
         background = Background()
         background.start("orders", OrderWatch(cell, "web").run)

@@ -38,6 +38,7 @@ def run(folder: Path) -> None:
         CellError: the folder is not a cell's or contradicts itself.
     """
     cell = open_cell(folder, "worker")
+    cell.database.leave_log_alone()
     background = Background()
 
     def ask_to_end(_number: int, _frame: FrameType | None) -> None:

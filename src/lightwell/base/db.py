@@ -171,10 +171,10 @@ class Database:
         """
         return self._turn.taken_if_free() if self._turn else nullcontext(enter_result=False)
 
-    def leave_log_to_others(self) -> None:
-        """Have commits of this process leave an embedded database's log as it is: others call `tend_log`.
+    def leave_log_alone(self) -> None:
+        """Have commits of this process leave an embedded database's log as it is: a thread calls `tend_log`.
 
-        Only a log of tens of megabytes, which nobody tends, is brought into the file all the same.
+        Only a log of tens of megabytes, which nobody tends, is brought into the file by who commits.
         """
         if self.is_sqlite:
             self.dispose()

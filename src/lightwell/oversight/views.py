@@ -9,7 +9,7 @@ import msgspec
 from lightwell.oversight import tree
 from lightwell.oversight.entry_view import day
 from lightwell.oversight.follow import FollowStatus
-from lightwell.oversight.store import Store
+from lightwell.oversight.store import Store, record_finding
 from lightwell.wire.checkpoint import Checkpoint
 
 WITNESS: Final = "the witness"
@@ -57,7 +57,14 @@ def is_ours(store: Store, cell: str, size: int, root: bytes) -> bool:
 
 def raise_split(store: Store, cell: str, size: int, shown_to: str) -> None:
     """Record that somebody was shown another signed tree of `size` entries than we are."""
-    store.raise_finding(
+    with store.write() as db:
+        record_split(db, cell, size, shown_to)
+
+
+def record_split(db: sqlite3.Connection, cell: str, size: int, shown_to: str) -> None:
+    """Do as `raise_split` in a transaction of the caller's, which also keeps the tree that shows it."""
+    record_finding(
+        db,
         cell,
         f"split-view-{size}",
         area="ledger",
@@ -113,8 +120,8 @@ class Crosscheck:
                 with self._store.write() as db:
                     db.execute("DELETE FROM views WHERE cell = ? AND size = ? AND root = ?", key)
                 continue
-            raise_split(self._store, self._cell, row["size"], row["shown_to"])
             with self._store.write() as db:
+                record_split(db, self._cell, row["size"], row["shown_to"])
                 db.execute("UPDATE views SET contradicts = 1 WHERE cell = ? AND size = ? AND root = ?", key)
         self._compare_witnessed(head.size)
 
@@ -125,8 +132,8 @@ class Crosscheck:
         if row is None or (row["size"], bytes(row["root"])) == self._compared:
             return
         if not is_ours(self._store, self._cell, row["size"], bytes(row["root"])):
-            raise_split(self._store, self._cell, row["size"], WITNESS)
             with self._store.write() as db:
+                record_split(db, self._cell, row["size"], WITNESS)
                 db.execute(
                     "INSERT OR IGNORE INTO views VALUES (?, ?, ?, ?, ?, ?, 1)",
                     (self._cell, row["size"], row["root"], row["note"], WITNESS, row["at"]),

@@ -161,7 +161,7 @@ def test_a_writer_waits_for_one_that_takes_no_turn(tmp_path: Path) -> None:
 def test_a_tended_log_begins_anew_though_its_writer_leaves_it_alone(tmp_path: Path) -> None:
     writer, tender = (Database(f"sqlite:///{tmp_path / 'x.db'}") for _ in range(2))
     Model.metadata.create_all(writer.engine, [Model.metadata.tables["reservations"]])
-    writer.leave_log_to_others()
+    writer.leave_log_alone()
     log = tmp_path / "x.db-wal"
 
     def write_some(round_number: int) -> None:

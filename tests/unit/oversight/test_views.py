@@ -1,5 +1,8 @@
 """What the ledger's key signed for others is compared with the tree we follow; no more is alleged."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,26 @@ def test_a_tree_that_is_not_ours_is_kept_with_its_signature(
     found = contradictions(store, "us")
     assert [(one.size, one.root) for one in found] == [(4, "03" * 32), (10, "03" * 32)]
     assert found[0].note == sign(Checkpoint("lightwell/us", 4, b"\3" * 32), cell.key)
+
+
+def test_a_finding_of_two_views_never_stands_without_the_tree_that_shows_it(
+    store: Store, cell: SeenCell, crosscheck: Crosscheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in (4, 10):
+        remember(store, cell, size, b"\3" * 32)
+    seen: list[tuple[int, int]] = []
+    write = store.write
+
+    @contextmanager
+    def watched() -> Iterator[sqlite3.Connection]:
+        with write() as db:
+            yield db
+        seen.append((len(store.findings("us")), len(contradictions(store, "us"))))
+
+    monkeypatch.setattr(store, "write", watched)
+    crosscheck.check(shown(10, 0))
+    assert (2, 2) in seen
+    assert all(found == kept for found, kept in seen)
 
 
 def test_only_so_many_trees_are_remembered(store: Store, cell: SeenCell) -> None:
