@@ -57,6 +57,13 @@ def _refuse_write_statements(state: ORMExecuteState) -> None:
         raise TypeError("a ReadSession cannot write; use Database.write()")
 
 
+def row_writer(session: WriteSession) -> Write:
+    """Give what writes rows as they are in the transaction of a session, on either engine."""
+    connection = session.connection()
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    return lambda text, rows: connection.exec_driver_sql(text.replace("?", mark), [*rows])
+
+
 class Database:
     """The cell's database: SQLite in a file, or PostgreSQL.
 
@@ -127,8 +134,7 @@ class Database:
         """
         if not self.is_sqlite:
             with self.write() as session:
-                connection = session.connection()
-                yield lambda text, rows: connection.exec_driver_sql(text.replace("?", "%s"), [*rows])
+                yield row_writer(session)
             return
         driver = self.driver()
         faults = self.engine.dialect.loaded_dbapi

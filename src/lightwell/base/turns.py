@@ -74,9 +74,7 @@ class Turn:
     def forget(self) -> None:
         """Have no part in what this process's parent holds: its turn must end with it, whoever it started."""
         self._lock, self._depth = threading.RLock(), 0
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self.close()
 
     def _enter(self, how: int) -> None:
         if not self._depth:

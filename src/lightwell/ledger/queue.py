@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lightwell.base.db import Write, WriteSession
+from lightwell.base.db import Write, WriteSession, row_writer
 from lightwell.ledger.models import LedgerEntry
 from lightwell.wire import entries as wire_entries
 from lightwell.wire.entries import Entry
@@ -53,9 +53,7 @@ def enqueue_many(session: WriteSession, entries: Iterable[Entry]) -> list[bytes]
 
 def enqueue_prepared(session: WriteSession, entries: Iterable[PreparedEntry]) -> None:
     """Queue entries that `prepare` returned, which keep their order."""
-    connection = session.connection()
-    text = _INSERT if connection.dialect.paramstyle == "qmark" else _INSERT.replace("?", "%s")
-    write_prepared(lambda _, rows: connection.exec_driver_sql(text, [*rows]), entries)
+    write_prepared(row_writer(session), entries)
 
 
 def write_prepared(write: Write, entries: Iterable[PreparedEntry]) -> None:

@@ -36,7 +36,7 @@ def account_of(cell: Cell, token: str) -> Account:
     """
     found = current_account(cell, token)
     if found is None:
-        raise Problem(401, "not-signed-in", "Sign in first.")
+        raise _stranger()
     return found
 
 
@@ -100,4 +100,8 @@ def token_of(scope: HTTPScope) -> str:
                 pair = part.strip()
                 if pair.startswith(_COOKIE):
                     return pair[len(_COOKIE) :].strip(b'"').decode("latin-1")
-    raise Problem(401, "not-signed-in", "Sign in first.")
+    raise _stranger()
+
+
+def _stranger() -> Problem:
+    return Problem(401, "not-signed-in", "Sign in first.")

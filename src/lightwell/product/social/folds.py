@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import bindparam, select
 
-from lightwell.base.db import ReadSession, Statement, WriteSession
+from lightwell.base.db import ReadSession, Statement, WriteSession, row_writer
 from lightwell.base.telemetry import log
 from lightwell.product.accounts import AccountRow
 from lightwell.product.social import event_log, state
@@ -87,8 +87,7 @@ def store(cell: Cell, session: WriteSession, folds: Iterable[tuple[str, int, Fol
         for account_id, sequence, fold in folds
     ]
     if rows:
-        text = _UPSERT if cell.database.is_sqlite else _UPSERT.replace("?", "%s")
-        session.connection().exec_driver_sql(text, rows)
+        row_writer(session)(_UPSERT, rows)
 
 
 def refold(cell: Cell, session: WriteSession, account_id: str) -> ViewerState:

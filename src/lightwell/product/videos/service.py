@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lightwell.base.clock import minute_s, now_ms
-from lightwell.base.db import ReadSession, WriteSession
+from lightwell.base.db import ReadSession, WriteSession, row_writer
 from lightwell.base.errors import Problem, not_found
 from lightwell.base.labels import declare_prefix
 from lightwell.ledger.queue import enqueue
@@ -200,9 +200,7 @@ def count(session: WriteSession, changes: Mapping[str, tuple[int, int, int]]) ->
     # In order of id, so that two transactions that count the same videos wait for each other and no more.
     rows = [(*moved, video_id) for video_id, moved in sorted(changes.items())]
     if rows:
-        connection = session.connection()
-        marks = "?" if connection.dialect.name == "sqlite" else "%s"
-        connection.exec_driver_sql(_COUNT.replace("?", marks), rows)
+        row_writer(session)(_COUNT, rows)
 
 
 def own_view(cell: Cell, session: ReadSession, row: VideoRow) -> dict[str, Any]:
